@@ -1,0 +1,1 @@
+"""A neural-network library for the CPU."""

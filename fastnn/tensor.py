@@ -1,0 +1,365 @@
+"""Tensors and the tape.
+
+Every operation on tensors computes its result at once and, where a gradient may be asked for later, notes beside it which tensors
+it came from and one rule for each of them: given the gradient dy of the result, the rule returns the gradient of that input.
+`Tensor.backward` walks these notes from the result to the leaves and applies the chain rule; where a tensor was used more than
+once, its gradients add up. That is all of backpropagation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from . import kernels
+from .errors import ArgumentError, DTypeError, ShapeError, StateError
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Rule: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"  # (result y, its gradient dy) -> gradient of one input
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+DTYPES = (*FLOATS, np.dtype(np.int64), np.dtype(np.uint8), np.dtype(np.bool_))
+
+
+class _Mode(threading.local):
+    grad_enabled = True
+    run = staticmethod(kernels.run)
+
+
+mode = _Mode()
+
+
+def run(kernel: str, *operands: Any) -> None:
+    """Run `kernel` on arrays: at once, or, while a program is being recorded, when that program runs."""
+    mode.run(kernel, *operands)
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data
+        The values, of any shape; float32 and float64 can carry gradients, int64, uint8 and bool cannot.
+    requires_grad
+        Whether `backward` shall leave the gradient of this tensor in `grad`.
+    """
+
+    __slots__ = ("__weakref__", "_home", "_parents", "data", "grad", "requires_grad")
+    __array_priority__ = 100.0  # so that `ndarray + tensor` comes here
+
+    def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        if requires_grad and data.dtype not in FLOATS:
+            raise DTypeError(f"requires_grad: only float32 and float64 tensors have gradients, got {data.dtype}")
+        self.data = data
+        self.requires_grad = requires_grad
+        self.grad: Tensor | None = None
+        self._parents: Sequence[tuple[Tensor, Rule]] = ()
+        self._home: Array | None = None  # where an optimiser wants this leaf's gradient to be written
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for a tensor that no recorded operation produced."""
+        return not self._parents
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("len(): a tensor without dimensions has no length")
+        return self.shape[0]
+
+    def numpy(self) -> Array:
+        """The values as a NumPy array that shares memory with this tensor."""
+        self._needs_values("numpy()")
+        return self.data
+
+    def item(self) -> Any:
+        """The single value of a tensor with one element, as a Python number."""
+        self._needs_values("item()")
+        if self.size != 1:
+            raise ShapeError(f"item(): the tensor must have one element, got shape {self.shape}")
+        return self.data.item()
+
+    def detach(self) -> Tensor:
+        """The same values without their history."""
+        return Tensor(self.data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        self._needs_values("bool()")
+        return bool(self.data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        self._needs_values("conversion to a NumPy array")
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.data, precision=4, threshold=60, separator=", ", prefix="tensor(")
+        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        grad = ", requires_grad=True" if self.requires_grad else ""
+        return f"tensor({body}{dtype}{grad})"
+
+    def _needs_values(self, what: str) -> None:
+        if mode.run is not kernels.run:
+            raise StateError(f"{what}: a program is being recorded, so this tensor has no values yet; use eager mode for code that looks at them")
+
+    def backward(self, gradient: Tensor | Array | None = None) -> None:
+        """Add to `grad` of every leaf that requires it the gradient of this tensor.
+
+        Parameters
+        ----------
+        gradient
+            dL/dself, of this tensor's shape; may be left out for a single element, where it is 1.
+
+        Raises
+        ------
+        StateError
+            If no operation that leads here was recorded.
+        ShapeError
+            If `gradient` is left out for more than one element, or has another shape.
+        """
+        if not self.requires_grad:
+            raise StateError("backward(): this tensor depends on nothing that requires a gradient")
+        if gradient is None:
+            if self.size != 1:
+                raise ShapeError(f"backward(): give the gradient of a result with more than one element; this one has shape {self.shape}")
+            gradient = Tensor(np.ones(self.shape, self.dtype))
+        dy = gradient if isinstance(gradient, Tensor) else Tensor(np.asarray(gradient, self.dtype))
+        if dy.shape != self.shape:
+            raise ShapeError(f"backward(): gradient must have shape {self.shape}, got {dy.shape}")
+        with no_grad():
+            for leaf, gradient in gradients(self, dy):
+                leaf.accumulate_grad(gradient)
+
+    def accumulate_grad(self, gradient: Tensor) -> None:
+        """Add `gradient` to `grad`."""
+        if self.grad is None:
+            home = np.empty(self.shape, self.dtype) if self._home is None else self._home
+            run("copy", home, gradient.data)
+            self.grad = Tensor(home)
+        else:
+            run("add", self.grad.data, self.grad.data, gradient.data)
+
+    if TYPE_CHECKING:  # attached by `ops`, which knows how to compute them
+
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, exponent: Any) -> Tensor: ...
+        def __rpow__(self, base: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def sin(self) -> Tensor: ...
+        def cos(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def abs(self) -> Tensor: ...
+        def pow(self, exponent: Any) -> Tensor: ...
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Any = None, keepdims: bool = False, correction: int = 1) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def transpose(self, *axes: Any) -> Tensor: ...
+        def astype(self, dtype: Any) -> Tensor: ...
+
+        @property
+        def T(self) -> Tensor: ...
+
+
+def gradients(result: Tensor, dy: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Walk the tape backwards from `result`, whose gradient is `dy`, and yield each leaf with its gradient.
+
+    A leaf's gradient is complete when it is yielded. Nothing is stored in the leaves.
+    """
+    from .ops import sum_to  # the one op that the chain rule itself needs: it undoes broadcasting
+
+    pending = {id(result): dy}
+    for y in reversed(topological_order(result)):
+        dy = pending.pop(id(y))
+        if y.is_leaf:
+            yield y, dy
+        for x, rule in y._parents:
+            if x.requires_grad:
+                dx = rule(y, dy)
+                dx = dx if dx.shape == x.shape else sum_to(dx, x.shape)
+                pending[id(x)] = dx if id(x) not in pending else pending[id(x)] + dx
+
+
+def topological_order(result: Tensor) -> list[Tensor]:
+    """Every tensor that requires a gradient and that `result` was computed from, each one after its inputs."""
+    order: list[Tensor] = []
+    seen = {id(result)}
+    path = [(result, iter(result._parents))]
+    while path:
+        y, inputs = path[-1]
+        for x, _ in inputs:
+            if x.requires_grad and id(x) not in seen:
+                seen.add(id(x))
+                path.append((x, iter(x._parents)))
+                break
+        else:
+            order.append(y)
+            path.pop()
+    return order
+
+
+def record(data: Array, *parents: tuple[Tensor, Rule]) -> Tensor:
+    """The result of an operation: `data`, with a gradient rule for each input that may need one."""
+    y = Tensor(data)
+    if mode.grad_enabled and any(x.requires_grad for x, _ in parents):
+        y.requires_grad = True
+        y._parents = parents
+    return y
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`.
+
+    Parameters
+    ----------
+    data
+        Anything that NumPy turns into an array. Python floats become float32, as in PyTorch; arrays keep their dtype.
+    dtype
+        float32, float64, int64, uint8 or bool.
+    requires_grad
+        Whether `backward` shall compute this tensor's gradient.
+
+    Raises
+    ------
+    DTypeError
+        If the values are of no supported dtype.
+    """
+    return Tensor(to_array(data, dtype).copy(), requires_grad)
+
+
+def to_array(data: Any, dtype: Any = None) -> Array:
+    """`data` as an array of a supported dtype; arrays and tensors that fit are not copied."""
+    if isinstance(data, Tensor):
+        data = data.data
+    array = np.asarray(data)
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
+        dtype = np.float32
+    if dtype is None and array.dtype.kind in "iu" and array.dtype != np.uint8:
+        dtype = np.int64
+    if dtype is not None:
+        if np.dtype(dtype) not in DTYPES:
+            raise DTypeError(f"dtype must be one of {', '.join(map(str, DTYPES))}, got {np.dtype(dtype)}")
+        if array.dtype.kind not in "biuf":
+            raise DTypeError(f"data must be numbers, got an array of dtype {array.dtype}")
+        array = array.astype(dtype, copy=False)
+    if array.dtype not in DTYPES:
+        raise DTypeError(f"data must have one of the dtypes {', '.join(map(str, DTYPES))}, got {array.dtype}")
+    return array
+
+
+def as_tensor(x: Any, like: Tensor | None = None, name: str = "operand") -> Tensor:
+    """`x` as a tensor. Plain numbers and arrays take on the dtype of `like`; a tensor of another dtype is an error."""
+    if isinstance(x, Tensor):
+        if like is not None and x.dtype != like.dtype:
+            raise DTypeError(f"{name} has dtype {x.dtype}, it must be {like.dtype}; convert one of them with astype()")
+        return x
+    return Tensor(to_array(x, None if like is None else like.dtype))
+
+
+def as_float(x: Any, name: str = "input") -> Tensor:
+    """`x` as a float tensor. Raises DTypeError if it holds anything else."""
+    t = as_tensor(x)
+    if t.dtype not in FLOATS:
+        raise DTypeError(f"{name} must be float32 or float64, got {t.dtype}")
+    return t
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Run the body of a `with` statement without recording gradients."""
+    before = mode.grad_enabled
+    mode.grad_enabled = False
+    try:
+        yield
+    finally:
+        mode.grad_enabled = before
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded for gradients in this thread."""
+    return mode.grad_enabled
+
+
+def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Tensor, Any]]:
+    """A function that returns what `function` returns, and its gradient.
+
+    Parameters
+    ----------
+    function
+        Takes tensors (or arrays, or numbers) and returns a tensor with one element.
+    argnums
+        The position of the argument, or of several, to differentiate by; of several, the gradients come as a tuple.
+    """
+    single = isinstance(argnums, int)
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
+        values = list(args)
+        for i in positions:
+            if not -len(values) <= i < len(values):
+                raise ArgumentError(f"argnums: there is no positional argument {i}, the call has {len(values)}")
+            values[i] = Tensor(as_float(values[i], f"argument {i}").data, requires_grad=True)
+        result = function(*values, **kwargs)
+        if not isinstance(result, Tensor) or result.size != 1:
+            got = f"shape {result.shape}" if isinstance(result, Tensor) else type(result).__name__
+            raise ShapeError(f"grad: the function must return a tensor with one element, got {got}")
+        found: dict[int, Tensor] = {}
+        if result.requires_grad:
+            with no_grad():
+                found = {id(x): dx for x, dx in gradients(result, Tensor(np.ones(result.shape, result.dtype)))}
+        grads = tuple(found.get(id(values[i]), Tensor(np.zeros_like(values[i].data))) for i in positions)
+        return result.detach(), grads[0] if single else grads
+
+    return both
+
+
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """A function that returns the gradient of `function`, a scalar function of its arguments.
+
+    >>> grad(lambda x: (x**2).sin())(3.0)  # cos(x^2) 2x
+    """
+    both = value_and_grad(function, argnums)
+    return lambda *args, **kwargs: both(*args, **kwargs)[1]

@@ -1,0 +1,79 @@
+"""The store of compiled kernels: one object file per kernel variant, shared by every process of a user.
+
+The folder's name is a hash of everything that the code depends on (all kernel sources, the versions of Numba and llvmlite, the
+CPU), so a stale entry is never found. Files are written under a temporary name and renamed: a reader sees all of one or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from . import _host
+
+SOURCES = Path(__file__).parent
+
+
+def root() -> Path:
+    """The folder that holds all caches: `FASTNN_CACHE_DIR`, or `fastnn` in the user's cache folder."""
+    if named := os.environ.get("FASTNN_CACHE_DIR"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "fastnn"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+@cache
+def folder() -> Path:
+    """The folder of this very combination of sources, compiler and CPU; it need not exist yet."""
+    key = hashlib.sha256()
+    for source in sorted(SOURCES.rglob("*.py")):
+        key.update(source.relative_to(SOURCES).as_posix().encode())
+        key.update(source.read_bytes())
+    checked = os.environ.get("NUMBA_BOUNDSCHECK", "")
+    key.update(repr((_version("numba"), _version("llvmlite"), _host.isa(), checked)).encode())
+    return root() / f"{_host.isa().name}-{key.hexdigest()[:16]}"
+
+
+def load(symbol: str) -> bytes | None:
+    """The object code stored for `symbol`, or None. A damaged file counts as absent."""
+    try:
+        data = (folder() / f"{symbol}.o").read_bytes()
+    except OSError:
+        return None
+    digest, code = data[:32], data[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def store(symbol: str, code: bytes) -> None:
+    """Keep `code` for later processes. A folder that cannot be written to means that they compile again, nothing worse."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder(), prefix=symbol, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(temporary, folder() / f"{symbol}.o")
+    except OSError:
+        return
+
+
+def size() -> tuple[int, int]:
+    """How many kernels the current folder holds, and its size in bytes."""
+    files = list(folder().glob("*.o"))
+    return len(files), sum(file.stat().st_size for file in files)
+
+
+def clear() -> None:
+    """Remove every cached kernel, of this and of all earlier versions."""
+    shutil.rmtree(root(), ignore_errors=True)

@@ -1,0 +1,113 @@
+"""Numba's front end: a structured kernel in Python in, one LLVM module with a C entry point out.
+
+The only file that reaches into Numba's internals. A kernel is typed and lowered by Numba without being finalised, a small entry
+`void symbol(words, part, parts)` that unpacks the record is linked to it, and `_loader` optimises and translates both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba.core import cgutils, compiler, registry, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.np.arrayobj import populate_array
+
+from ._signature import Array, Signature
+
+I64 = ir.IntType(64)
+ITEM_TYPES = {
+    "f4": types.float32,
+    "f8": types.float64,
+    "i8": types.int64,
+    "u8": types.uint64,
+    "u1": types.uint8,
+    "b1": types.boolean,
+}
+TEAM = types.UniTuple(types.int64, 2)  # (part, parts): which worker this is, of how many
+
+
+def argument_types(signature: Signature, dtypes: str) -> list[types.Type]:
+    """Numba's types of a kernel's arguments: the team, then its parameters."""
+    codes = [dtypes[i : i + 2] for i in range(0, len(dtypes), 2)]
+    lead = next((c for c in codes if c in ("f4", "f8")), "f8")
+    remaining = iter(codes)
+    found: list[types.Type] = [TEAM]
+    for parameter in signature.kinds:
+        if isinstance(parameter, Array):
+            layout = "A" if parameter.layout == "strided" else "C"
+            found.append(types.Array(ITEM_TYPES[next(remaining)], len(parameter.dims), layout))
+        else:
+            found.append(types.int64 if parameter.kind == "int" else ITEM_TYPES[lead])
+    return found
+
+
+def _flags() -> compiler.Flags:
+    flags = compiler.Flags()
+    flags.no_cpython_wrapper = True
+    flags.no_cfunc_wrapper = True
+    flags.no_compile = True
+    flags.nrt = False
+    # Numba's default model checks every division for zero, which keeps loops from being vectorised.
+    flags.error_model = "numpy"
+    flags.boundscheck = bool(numba.config.BOUNDSCHECK)
+    return flags
+
+
+def build(symbol: str, signature: Signature, dtypes: str, kernel: Callable[..., None]) -> Any:
+    """The LLVM module of a structured kernel: its code and its entry point."""
+    with global_compiler_lock:
+        typing, context = registry.cpu_target.typing_context, registry.cpu_target.target_context
+        typing.refresh()
+        context.refresh()
+        argtypes = argument_types(signature, dtypes)
+        result = compiler.compile_extra(typing, context, kernel, tuple(argtypes), types.none, _flags(), {})
+        library = context.codegen().create_library(symbol)
+        library.add_ir_module(_entry(symbol, signature, context, library, argtypes, result.fndesc))
+        module = library._final_module
+        module.link_in(result.library._final_module, preserve=True)
+        for callee in result.library._linking_libraries:
+            module.link_in(callee._get_module_for_linking(), preserve=True)
+        return module
+
+
+def _entry(symbol: str, signature: Signature, context: Any, library: Any, argtypes: list[types.Type], fndesc: Any) -> ir.Module:
+    """`void symbol(words, part, parts)`: rebuild the kernel's arguments from the record and call it."""
+    module = library.create_ir_module(symbol)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64.as_pointer(), I64, I64]), symbol)
+    record, part, parts = function.args
+    b = ir.IRBuilder(function.append_basic_block())
+    count = 0
+
+    def word() -> ir.Value:
+        nonlocal count
+        count += 1
+        return b.load(b.gep(record, [I64(count - 1)]))
+
+    arguments = [cgutils.pack_array(b, [part, parts])]
+    for parameter, type in zip(signature.kinds, argtypes[1:], strict=True):
+        if not isinstance(parameter, Array):
+            value = word()
+            if parameter.kind == "float":
+                value = b.bitcast(value, ir.DoubleType())
+                value = b.fptrunc(value, ir.FloatType()) if type == types.float32 else value
+            arguments.append(value)
+            continue
+        array = context.make_array(type)(context, b)
+        item = context.get_abi_sizeof(context.get_data_type(type.dtype))
+        pointer = b.inttoptr(word(), array.data.type)
+        shape = [word() for _ in parameter.dims]
+        if parameter.layout == "strided":
+            strides = [word() for _ in parameter.dims]
+        else:
+            strides = [I64(item)]
+            for size in reversed(shape[1:]):
+                strides.insert(0, b.mul(strides[0], size))
+        populate_array(array, data=pointer, shape=shape, strides=strides, itemsize=I64(item), meminfo=None)
+        arguments.append(array._getvalue())
+    inner = context.declare_function(module, fndesc)
+    context.call_conv.call_function(b, inner, types.none, argtypes, arguments)
+    b.ret_void()
+    return module

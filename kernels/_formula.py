@@ -1,0 +1,251 @@
+"""SIMD formulas: straight-line arithmetic on whole vector registers, written as ordinary Python.
+
+A formula is a Python function over `V`, a value of LLVM that knows Python's operators. Calling it once emits its vector
+instructions, for any width and dtype; it holds no loop and no branch. `_nest` wraps formulas into elementwise kernels and
+`_simd` makes them callable inside Numba kernels, so every formula exists exactly once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+Operand = Any  # a V, or a Python number that becomes a constant of the other operand's type
+
+
+class V:
+    """A vector (or, with one lane, a scalar) of floats, integers or truth values."""
+
+    __slots__ = ("builder", "value")
+
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
+        self.builder = builder
+        self.value = value
+
+    @property
+    def type(self) -> ir.Type:
+        return self.value.type
+
+    @property
+    def item(self) -> ir.Type:
+        """The LLVM type of one lane."""
+        return self.type.element if isinstance(self.type, ir.VectorType) else self.type
+
+    @property
+    def lanes(self) -> int:
+        return int(self.type.count) if isinstance(self.type, ir.VectorType) else 1
+
+    @property
+    def is_float(self) -> bool:
+        return isinstance(self.item, (ir.FloatType, ir.DoubleType))
+
+    @property
+    def dtype(self) -> type:
+        """np.float32 or np.float64, for formulas that choose constants by precision."""
+        return np.float64 if isinstance(self.item, ir.DoubleType) else np.float32
+
+    def like(self, number: Operand) -> V:
+        """`number` as a value of this type."""
+        return number if isinstance(number, V) else V(self.builder, constant(self.type, number))
+
+    def _binary(self, float_op: str, int_op: str, other: Operand, swap: bool = False) -> V:
+        a, b = (self.like(other), self) if swap else (self, self.like(other))
+        emit = getattr(self.builder, float_op if self.is_float else int_op)
+        return V(self.builder, emit(a.value, b.value))
+
+    def __add__(self, other: Operand) -> V:
+        return self._binary("fadd", "add", other)
+
+    def __radd__(self, other: Operand) -> V:
+        return self._binary("fadd", "add", other, swap=True)
+
+    def __sub__(self, other: Operand) -> V:
+        return self._binary("fsub", "sub", other)
+
+    def __rsub__(self, other: Operand) -> V:
+        return self._binary("fsub", "sub", other, swap=True)
+
+    def __mul__(self, other: Operand) -> V:
+        return self._binary("fmul", "mul", other)
+
+    def __rmul__(self, other: Operand) -> V:
+        return self._binary("fmul", "mul", other, swap=True)
+
+    def __truediv__(self, other: Operand) -> V:
+        return self._binary("fdiv", "sdiv", other)
+
+    def __rtruediv__(self, other: Operand) -> V:
+        return self._binary("fdiv", "sdiv", other, swap=True)
+
+    def __neg__(self) -> V:
+        return V(self.builder, self.builder.fneg(self.value) if self.is_float else self.builder.neg(self.value))
+
+    def __and__(self, other: Operand) -> V:
+        return V(self.builder, self.builder.and_(self.value, self.like(other).value))
+
+    def __or__(self, other: Operand) -> V:
+        return V(self.builder, self.builder.or_(self.value, self.like(other).value))
+
+    def __xor__(self, other: Operand) -> V:
+        return V(self.builder, self.builder.xor(self.value, self.like(other).value))
+
+    def __invert__(self) -> V:
+        return V(self.builder, self.builder.not_(self.value))
+
+    def __lshift__(self, count: Operand) -> V:
+        return V(self.builder, self.builder.shl(self.value, self.like(count).value))
+
+    def __rshift__(self, count: Operand) -> V:
+        """Shift right; integers are taken as unsigned."""
+        return V(self.builder, self.builder.lshr(self.value, self.like(count).value))
+
+    def _compare(self, symbol: str, other: Operand) -> V:
+        emit = self.builder.fcmp_ordered if self.is_float else self.builder.icmp_signed
+        return V(self.builder, emit(symbol, self.value, self.like(other).value))
+
+    def __lt__(self, other: Operand) -> V:
+        return self._compare("<", other)
+
+    def __le__(self, other: Operand) -> V:
+        return self._compare("<=", other)
+
+    def __gt__(self, other: Operand) -> V:
+        return self._compare(">", other)
+
+    def __ge__(self, other: Operand) -> V:
+        return self._compare(">=", other)
+
+    def __eq__(self, other: Operand) -> V:  # type: ignore[override]
+        return self._compare("==", other)
+
+    def __ne__(self, other: Operand) -> V:  # type: ignore[override]
+        if self.is_float:  # a NaN differs from everything
+            return V(self.builder, self.builder.fcmp_unordered("!=", self.value, self.like(other).value))
+        return self._compare("!=", other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def constant(type: ir.Type, number: float) -> ir.Constant:
+    """`number` in every lane of `type`."""
+    if isinstance(type, ir.VectorType):
+        return ir.Constant(type, [ir.Constant(type.element, number)] * type.count)
+    return ir.Constant(type, number)
+
+
+def lanewise(item: ir.Type, lanes: int) -> ir.Type:
+    """A vector type, or the plain type for one lane."""
+    return ir.VectorType(item, lanes) if lanes > 1 else item
+
+
+def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """`value` repeated in every lane."""
+    if lanes == 1:
+        return value
+    vector = ir.VectorType(value.type, lanes)
+    first = b.insert_element(ir.Constant(vector, ir.Undefined), value, ir.IntType(32)(0))
+    return b.shuffle_vector(first, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+
+
+FLOAT_OF = {32: ir.FloatType(), 64: ir.DoubleType()}
+
+
+def call(name: str, *arguments: V) -> V:
+    """Call the LLVM intrinsic `name`, overloaded on the type of its first argument."""
+    x = arguments[0]
+    suffix = {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(type(x.item)) or f"i{x.item.width}"
+    if x.lanes > 1:
+        suffix = f"v{x.lanes}{suffix}"
+    full = f"llvm.{name}.{suffix}"
+    module = x.builder.module
+    function = module.globals.get(full)
+    if function is None:
+        function = ir.Function(module, ir.FunctionType(x.type, [a.type for a in arguments]), full)
+    return V(x.builder, x.builder.call(function, [a.value for a in arguments]))
+
+
+def fma(a: V, b: Operand, c: Operand) -> V:
+    """a * b + c, rounded once."""
+    return call("fma", a, a.like(b), a.like(c))
+
+
+def horner(x: V, coefficients: tuple[float, ...]) -> V:
+    """The polynomial with `coefficients`, highest power first, at `x`."""
+    total = x.like(coefficients[0])
+    for c in coefficients[1:]:
+        total = fma(total, x, c)
+    return total
+
+
+def sqrt(x: V) -> V:
+    return call("sqrt", x)
+
+
+def absolute(x: V) -> V:
+    return call("fabs", x)
+
+
+def copysign(magnitude: V, sign: V) -> V:
+    return call("copysign", magnitude, sign)
+
+
+def floor(x: V) -> V:
+    return call("floor", x)
+
+
+def where(mask: V, a: Operand, b: Operand) -> V:
+    """`a` in the lanes where `mask` holds, else `b`; at least one of them is a V."""
+    like = a if isinstance(a, V) else b
+    return V(mask.builder, mask.builder.select(mask.value, like.like(a).value, like.like(b).value))
+
+
+def maximum(a: V, b: Operand) -> V:
+    """The larger one; NaN where either is NaN, as in NumPy."""
+    b = a.like(b)
+    return where((a > b) | (a != a), a, b)
+
+
+def minimum(a: V, b: Operand) -> V:
+    """The smaller one; NaN where either is NaN, as in NumPy."""
+    b = a.like(b)
+    return where((a < b) | (a != a), a, b)
+
+
+def clip(x: V, low: Operand, high: Operand) -> V:
+    """`x` held between `low` and `high`; NaN stays NaN."""
+    x = where(x < low, low, x)
+    return where(x > high, high, x)
+
+
+def bits(x: V) -> V:
+    """The bit pattern of floats as integers of the same width."""
+    item = ir.IntType(32) if isinstance(x.item, ir.FloatType) else ir.IntType(64)
+    return V(x.builder, x.builder.bitcast(x.value, lanewise(item, x.lanes)))
+
+
+def from_bits(x: V) -> V:
+    """The floats whose bit pattern the integers are."""
+    return V(x.builder, x.builder.bitcast(x.value, lanewise(FLOAT_OF[x.item.width], x.lanes)))
+
+
+def convert(x: V, item: ir.Type) -> V:
+    """`x` converted to lanes of LLVM type `item`; truth values become 0 and 1, floats are cut off towards zero."""
+    if x.item == item:
+        return x
+    to = lanewise(item, x.lanes)
+    b = x.builder
+    if isinstance(item, ir.IntType) and item.width == 1:
+        return x != 0
+    if x.is_float:
+        if isinstance(item, ir.DoubleType):
+            return V(b, b.fpext(x.value, to))
+        if isinstance(item, ir.FloatType):
+            return V(b, b.fptrunc(x.value, to))
+        return V(b, b.fptosi(x.value, to))
+    if isinstance(item, ir.IntType):
+        narrow = x.item.width > item.width
+        emit = b.trunc if narrow else (b.zext if x.item.width in (1, 8) else b.sext)
+        return V(b, emit(x.value, to))
+    return V(b, (b.uitofp if x.item.width in (1, 8) else b.sitofp)(x.value, to))

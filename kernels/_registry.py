@@ -1,0 +1,122 @@
+"""The table of kernels, the choice of backend, and the one way to run a kernel.
+
+Each NumPy twin in `reference/` is an entry; the compiled kernel of the same name stands in the file of the same name in
+`compiled/`, which is imported only when its object code is not in the cache yet.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from . import _cache
+from ._errors import unknown_name
+from ._signature import Signature
+from .reference import FAMILIES
+
+BACKENDS = ("numba", "numpy")
+ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+Words = ctypes.c_int64 * 1
+Observer = Callable[[str, str], None]  # called with the kernel's name and its dtypes before it is compiled
+
+
+class Kernel:
+    """One entry of the table: a twin, its signature, and the compiled variants that this process has loaded."""
+
+    def __init__(self, name: str, family: str, twin: Callable[..., None]) -> None:
+        self.name = name
+        self.family = family
+        self.twin = twin
+        self.signature = Signature(name, twin)
+        self.variants: dict[str, Callable[..., None]] = {}
+
+    def entry(self, dtypes: str) -> Callable[..., None]:
+        """The compiled entry point for operands of these dtypes: from the cache, or compiled now."""
+        found = self.variants.get(dtypes)
+        if found is None:
+            with _compile_lock:
+                found = self.variants[dtypes] = self.variants.get(dtypes) or self._load(dtypes)
+        return found
+
+    def _load(self, dtypes: str) -> Callable[..., None]:
+        from . import _loader
+
+        symbol = f"fastnn_{self.name}_{dtypes}"
+        code = _cache.load(symbol)
+        if code is None:
+            for observer in compile_observers:
+                observer(self.name, dtypes)
+            code = self._compile(symbol, dtypes)
+            _cache.store(symbol, code)
+        return ENTRY(_loader.load(symbol, code))
+
+    def _compile(self, symbol: str, dtypes: str) -> bytes:
+        from . import _loader, _nest
+
+        implementation = getattr(importlib.import_module(f"{__package__}.compiled.{self.family}"), self.name)
+        if isinstance(implementation, _nest.Formula):
+            return _loader.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False)
+        from . import _compiler
+
+        return _loader.object_code(_compiler.build(symbol, self.signature, dtypes, implementation), symbol)
+
+    def __call__(self, *operands: Any) -> None:
+        """Check the operands against the signature, then run: the kernel as a function on plain arrays."""
+        self.signature.validate(operands)
+        run(self.name, *operands)
+
+
+def _kernels(modules: tuple[ModuleType, ...]) -> dict[str, Kernel]:
+    table: dict[str, Kernel] = {}
+    for module in modules:
+        for name, twin in vars(module).items():
+            if callable(twin) and not name.startswith("_") and getattr(twin, "__module__", "") == module.__name__:
+                table[name] = Kernel(name, module.__name__.rpartition(".")[2], twin)
+    return table
+
+
+KERNELS = _kernels(FAMILIES)
+compile_observers: list[Observer] = []
+_compile_lock = threading.RLock()
+_backend = "numba"
+
+
+def get_backend() -> str:
+    """The backend in use: "numba" (compiled kernels) or "numpy" (their readable twins)."""
+    return _backend
+
+
+def set_backend(name: str) -> None:
+    """Run everything on compiled kernels ("numba") or on their NumPy twins ("numpy"). Raises UnknownNameError."""
+    global _backend
+    if name not in BACKENDS:
+        raise unknown_name("backend", name, BACKENDS)
+    _backend = name
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Run the body of a `with` statement on the backend `name`."""
+    before = get_backend()
+    set_backend(name)
+    try:
+        yield
+    finally:
+        set_backend(before)
+
+
+def run(name: str, *operands: Any) -> None:
+    """Run the kernel `name` on operands that are known to fit its signature, on the backend in use."""
+    kernel = KERNELS[name]
+    if _backend == "numpy":
+        kernel.twin(*operands)
+        return
+    signature = kernel.signature
+    words = signature.encode(operands)
+    kernel.entry(signature.dtypes(operands))((ctypes.c_int64 * len(words))(*words), 0, 1)

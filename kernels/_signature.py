@@ -1,0 +1,194 @@
+"""Kernel signatures: what each parameter of a kernel is, read from the annotations of its NumPy twin.
+
+A kernel's parameters are arrays (outputs first) and numbers. For compiled code they become one record of 64-bit words:
+
+=============  =====================================================
+parameter      words
+=============  =====================================================
+contiguous     pointer, shape
+strided        pointer, shape, strides in bytes
+elementwise    pointer, strides over the common loop nest, whose shape leads the record
+number         an int64, or the bits of a float64
+=============  =====================================================
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._errors import ArgumentError, DTypeError, ShapeError
+
+NEST = 6  # most dimensions that an elementwise loop nest keeps after adjacent ones are merged
+
+KINDS = {
+    "float": (np.dtype(np.float32), np.dtype(np.float64)),
+    "double": (np.dtype(np.float64),),
+    "int": (np.dtype(np.int64),),
+    "uint": (np.dtype(np.uint64),),
+    "bool": (np.dtype(np.bool_),),
+    "any": tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.uint8, np.bool_))),
+}
+
+
+class Array(NamedTuple):
+    """An array parameter: its kind of dtype, its layout, and a name for the size of each dimension."""
+
+    kind: str
+    layout: str
+    dims: tuple[str, ...] = ()
+
+
+class Number(NamedTuple):
+    """A number parameter, handed over as "float" or "int"."""
+
+    kind: str
+
+
+def Floats(dims: str) -> Array:
+    """A C-contiguous float array whose dimensions are named, as in "N D"; equal names are equal sizes."""
+    return Array("float", "contiguous", tuple(dims.split()))
+
+
+def Strided(dims: str) -> Array:
+    """A float array of any strides."""
+    return Array("float", "strided", tuple(dims.split()))
+
+
+def Doubles(dims: str) -> Array:
+    """A C-contiguous float64 array, whatever the kernel's own dtype."""
+    return Array("double", "contiguous", tuple(dims.split()))
+
+
+def Ints(dims: str) -> Array:
+    """A C-contiguous int64 array: labels and indices."""
+    return Array("int", "contiguous", tuple(dims.split()))
+
+
+def Words(dims: str) -> Array:
+    """A C-contiguous uint64 array: the state of a random generator."""
+    return Array("uint", "contiguous", tuple(dims.split()))
+
+
+Elements = Array("float", "elementwise")
+Masks = Array("bool", "elementwise")
+Anything = Array("any", "elementwise")
+Float = Number("float")
+Int = Number("int")
+
+Parameter = Array | Number
+
+
+def common_nest(arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Merge the dimensions of arrays that broadcast to the first one's shape into the fewest loops.
+
+    Returns the loop sizes, padded in front with ones to `NEST`, and each array's byte strides over them (0 where it repeats).
+    """
+    shape = arrays[0].shape
+    if all(a.shape == shape and a.flags.c_contiguous for a in arrays):
+        return (1,) * (NEST - 1) + (arrays[0].size,), [(0,) * (NEST - 1) + (a.itemsize,) for a in arrays]
+    rank = len(shape)
+    full = []
+    for a in arrays:
+        lead = rank - a.ndim
+        full.append([0] * lead + [0 if n == 1 else s for n, s in zip(a.shape, a.strides, strict=True)])
+    sizes: list[int] = []
+    kept: list[list[int]] = [[] for _ in arrays]
+    for axis in range(rank):
+        if shape[axis] == 1:
+            continue
+        if sizes and all(k[-1] == f[axis] * shape[axis] for k, f in zip(kept, full, strict=True)):
+            sizes[-1] *= shape[axis]
+            for k, f in zip(kept, full, strict=True):
+                k[-1] = f[axis]
+            continue
+        sizes.append(shape[axis])
+        for k, f in zip(kept, full, strict=True):
+            k.append(f[axis])
+    if not sizes:
+        return (1,) * NEST, [(0,) * (NEST - 1) + (a.itemsize,) for a in arrays]
+    pad = NEST - len(sizes)
+    if pad < 0:
+        raise ShapeError(f"arrays of shape {shape} with these strides need {len(sizes)} nested loops; at most {NEST} are supported")
+    return (1,) * pad + tuple(sizes), [(0,) * pad + tuple(k) for k in kept]
+
+
+class Signature:
+    """The parameters of one kernel, and how a call's operands become a record."""
+
+    def __init__(self, name: str, twin: Callable[..., None]) -> None:
+        self.name = name
+        self.parameters: dict[str, Parameter] = {k: p for k, p in twin.__annotations__.items() if k != "return"}
+        self.kinds = tuple(self.parameters.values())
+        self.nested = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array) and p.layout == "elementwise")
+        self.arrays = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array))
+
+    def dtypes(self, operands: Sequence[Any]) -> str:
+        """The dtypes of the array operands, as one word such as "f4f4i8": it names the compiled variant."""
+        return "".join([operands[i].dtype.str[1:] for i in self.arrays])
+
+    def encode(self, operands: Sequence[Any]) -> list[int]:
+        """The record of a call: its operands as 64-bit words."""
+        words: list[int] = []
+        if self.nested:
+            sizes, strides = common_nest([operands[i] for i in self.nested])
+            words.extend(sizes)
+            rows = iter(strides)
+        for parameter, value in zip(self.kinds, operands, strict=True):
+            if isinstance(parameter, Number):
+                words.append(value if parameter.kind == "int" else float_bits(value))
+                continue
+            words.append(value.__array_interface__["data"][0])
+            if parameter.layout == "elementwise":
+                words.extend(next(rows))
+            else:
+                words.extend(value.shape)
+                if parameter.layout == "strided":
+                    words.extend(value.strides)
+        return words
+
+    def validate(self, operands: Sequence[Any]) -> None:
+        """Raise a typed error unless `operands` fit this signature."""
+        if len(operands) != len(self.kinds):
+            raise ArgumentError(f"{self.name}() takes {', '.join(self.parameters)}; got {len(operands)} operands")
+        lead: np.ndarray[Any, Any] | None = None
+        sizes: dict[str, int] = {}
+        for (name, parameter), value in zip(self.parameters.items(), operands, strict=True):
+            where = f"{self.name}(): {name}"
+            if isinstance(parameter, Number):
+                if not isinstance(value, (int, float, np.integer, np.floating)):
+                    raise DTypeError(f"{where} must be a number, got {type(value).__name__}")
+                continue
+            if not isinstance(value, np.ndarray):
+                raise DTypeError(f"{where} must be a numpy array, got {type(value).__name__}")
+            if value.dtype not in KINDS[parameter.kind]:
+                raise DTypeError(f"{where} must have dtype {' or '.join(map(str, KINDS[parameter.kind]))}, got {value.dtype}")
+            if parameter.kind == "float":
+                lead = value if lead is None else lead
+                if value.dtype != lead.dtype:
+                    raise DTypeError(f"{where} has dtype {value.dtype}, the first array has {lead.dtype}; they must be equal")
+            if parameter.layout == "elementwise":
+                if not _broadcasts(value.shape, operands[0].shape):
+                    raise ShapeError(f"{where} has shape {value.shape}, which does not broadcast to {operands[0].shape}")
+                continue
+            wanted = tuple(sizes.setdefault(d, n) for d, n in zip(parameter.dims, value.shape, strict=False))
+            if value.ndim != len(parameter.dims) or value.shape != wanted:
+                known = ", ".join(f"{d}={sizes[d]}" for d in parameter.dims if d in sizes)
+                raise ShapeError(f"{where} must have shape ({', '.join(parameter.dims)}) with {known}, got {value.shape}")
+            if parameter.layout == "contiguous" and not value.flags.c_contiguous:
+                raise ShapeError(f"{where} must be C-contiguous, got strides {value.strides} for shape {value.shape}")
+        if not operands[0].flags.writeable:
+            raise ShapeError(f"{self.name}(): {next(iter(self.parameters))} is an output and must be writeable")
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    lead = len(to) - len(shape)
+    return lead >= 0 and all(n in (1, m) for n, m in zip(shape, to[lead:], strict=True))
+
+
+def float_bits(value: float) -> int:
+    """The bits of a float64 as a signed 64-bit integer."""
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])

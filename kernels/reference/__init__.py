@@ -1,0 +1,8 @@
+"""NumPy twins: for each kernel the same function written to be read. They are the oracle of every test and the numpy backend.
+
+Outputs come first and are written in place; nothing is returned. Annotations name each array's layout and dimensions.
+"""
+
+from . import elementwise, matmul, rows
+
+FAMILIES = (elementwise, matmul, rows)
