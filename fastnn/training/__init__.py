@@ -1,0 +1,1 @@
+"""Training: the loop, its metrics, history and progress."""
