@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,11 +21,17 @@ SOURCES = Path(__file__).parent
 
 
 def root() -> Path:
-    """The folder that holds all caches: `FASTNN_CACHE_DIR`, or `fastnn` in the user's cache folder."""
+    """The folder that holds all caches: `FASTNN_CACHE_DIR`, or `fastnn` in the user's cache folder.
+
+    For a user without a home it is a place where nothing can be stored: a folder that all users share is no place for code.
+    """
     if named := os.environ.get("FASTNN_CACHE_DIR"):
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "fastnn"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "fastnn"
+    except RuntimeError:
+        return Path(os.devnull) / "fastnn"
 
 
 def _version(package: str) -> str:
@@ -61,11 +68,21 @@ def store(symbol: str, code: bytes) -> None:
     try:
         folder().mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder(), prefix=symbol, suffix=".tmp")
+    except OSError:
+        return
+    try:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(code).digest() + code)
         os.replace(temporary, folder() / f"{symbol}.o")
     except OSError:
-        return
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def writable() -> bool:
+    """Whether compiled kernels can be kept for later processes."""
+    nearest = next(path for path in (folder(), *folder().parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 def size() -> tuple[int, int]:

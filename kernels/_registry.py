@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from . import _cache
+from . import _cache, _notice
 from ._errors import unknown_name
 from ._signature import Signature
 from .reference import FAMILIES
@@ -23,7 +23,6 @@ from .reference import FAMILIES
 BACKENDS = ("numba", "numpy")
 ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 Words = ctypes.c_int64 * 1
-Observer = Callable[[str, str], None]  # called with the kernel's name and its dtypes before it is compiled
 
 
 class Kernel:
@@ -50,9 +49,8 @@ class Kernel:
         symbol = f"fastnn_{self.name}_{dtypes}"
         code = _cache.load(symbol)
         if code is None:
-            for observer in compile_observers:
-                observer(self.name, dtypes)
-            code = self._compile(symbol, dtypes)
+            with _notice.compiling(self.name):
+                code = self._compile(symbol, dtypes)
             _cache.store(symbol, code)
         return ENTRY(_loader.load(symbol, code))
 
@@ -82,7 +80,6 @@ def _kernels(modules: tuple[ModuleType, ...]) -> dict[str, Kernel]:
 
 
 KERNELS = _kernels(FAMILIES)
-compile_observers: list[Observer] = []
 _compile_lock = threading.RLock()
 _backend = "numba"
 
