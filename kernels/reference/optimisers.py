@@ -1,32 +1,51 @@
-"""Fused optimiser updates over flat buffers, in the conventions of PyTorch.
+"""Fused optimiser updates: all parameters in one pass over flat buffers, in the conventions of PyTorch.
 
-Each optimiser has two elementwise kernels. `<name>_factors` works on single float64 numbers: it advances the step counter and turns
-the hyperparameters into the factors of this step. `<name>` then updates all parameters in one pass; its factors are arrays of one
-element, so that a program can be replayed while they change.
+Each takes the parameters, the optimiser's state, the gradient and the factors of this step, which `optimiser_factors` computes; they
+are arrays of one element, so that a program can be replayed while they change.
 """
+
+from typing import Any
 
 import numpy as np
 
-from .._signature import Array, Elements
-
-DoubleElements = Array("double", "elementwise")
+from .._signature import Elements, Float
 
 
-def adam_factors(
-    step: DoubleElements,
+def _penalised(grad: Any, param: Any, decay: Any, sign: Any) -> Any:
+    """The gradient of the penalised objective, to be minimised: g = sign grad + decay param."""
+    return sign * grad + decay * param
+
+
+def _average(average: Any, value: Any, gain: Any) -> None:
+    """average = (1 - gain) average + gain value."""
+    average += gain * (value - average)
+
+
+def sgd(param: Elements, grad: Elements, step_size: Elements, decay: Elements, sign: Elements) -> None:
+    """Gradient descent: g = sign grad + decay param; param = param - step_size g."""
+    param -= step_size * _penalised(grad, param, decay, sign)
+
+
+def sgd_momentum(
+    param: Elements,
+    momentum_buffer: Elements,
+    grad: Elements,
     step_size: Elements,
-    scale: Elements,
-    keep: Elements,
-    lr: DoubleElements,
-    beta1: DoubleElements,
-    beta2: DoubleElements,
-    decay: DoubleElements,
+    decay: Elements,
+    sign: Elements,
+    carry: Elements,
+    gain: Elements,
+    ahead: Elements,
+    direct: Elements,
 ) -> None:
-    """step += 1; step_size = lr / (1 - beta1^step), scale = (1 - beta2^step)^(-1/2), keep = 1 - lr decay."""
-    step += 1
-    np.copyto(step_size, lr / (1 - beta1**step), casting="same_kind")
-    np.copyto(scale, 1 / np.sqrt(1 - beta2**step), casting="same_kind")
-    np.copyto(keep, 1 - lr * decay, casting="same_kind")
+    """Gradient descent with momentum, also Nesterov's. Sutskever et al. 2013, in PyTorch's form.
+
+    g = sign grad + decay param; buffer = carry buffer + gain g; param = param - step_size (ahead buffer + direct g).
+    """
+    g = _penalised(grad, param, decay, sign)
+    momentum_buffer *= carry
+    momentum_buffer += gain * g
+    param -= step_size * (ahead * momentum_buffer + direct * g)
 
 
 def adam(
@@ -36,19 +55,237 @@ def adam(
     grad: Elements,
     step_size: Elements,
     scale: Elements,
+    offset: Elements,
     keep: Elements,
-    beta1: Elements,
-    beta2: Elements,
-    eps: Elements,
-    weight_decay: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain1: Elements,
+    gain2: Elements,
 ) -> None:
-    """Adam (weight_decay) and AdamW (keep). Kingma & Ba 2015, alg. 1; Loshchilov & Hutter 2019, alg. 2.
+    """Adam, AdamW and RAdam. Kingma & Ba 2015, alg. 1; Loshchilov & Hutter 2019, alg. 2; Liu et al. 2020, alg. 2.
 
-    g = grad + weight_decay param; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-    param = keep param - step_size m / (v^(1/2) scale + eps).
+    g = sign grad + decay param; m = m + gain1 (g - m); v = v + gain2 (g^2 - v);
+    param = keep param - step_size m / (v^(1/2) scale + offset).
     """
-    g = grad + weight_decay * param
-    exp_avg += (1 - beta1) * (g - exp_avg)
-    exp_avg_sq += (1 - beta2) * (g * g - exp_avg_sq)
+    g = _penalised(grad, param, decay, sign)
+    _average(exp_avg, g, gain1)
+    _average(exp_avg_sq, g * g, gain2)
     param *= keep
-    param -= step_size * exp_avg / (np.sqrt(exp_avg_sq) * scale + eps)
+    param -= step_size * exp_avg / (np.sqrt(exp_avg_sq) * scale + offset)
+
+
+def adam_amsgrad(
+    param: Elements,
+    exp_avg: Elements,
+    exp_avg_sq: Elements,
+    max_exp_avg_sq: Elements,
+    grad: Elements,
+    step_size: Elements,
+    scale: Elements,
+    offset: Elements,
+    keep: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain1: Elements,
+    gain2: Elements,
+) -> None:
+    """Adam and AdamW whose step never grows: the largest v so far takes the place of v. Reddi et al. 2018, alg. 2."""
+    g = _penalised(grad, param, decay, sign)
+    _average(exp_avg, g, gain1)
+    _average(exp_avg_sq, g * g, gain2)
+    np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
+    param *= keep
+    param -= step_size * exp_avg / (np.sqrt(max_exp_avg_sq) * scale + offset)
+
+
+def nadam(
+    param: Elements,
+    exp_avg: Elements,
+    exp_avg_sq: Elements,
+    grad: Elements,
+    step_size: Elements,
+    direct: Elements,
+    scale: Elements,
+    offset: Elements,
+    keep: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain1: Elements,
+    gain2: Elements,
+) -> None:
+    """Adam with Nesterov's momentum. Dozat 2016, alg. 2.
+
+    g, m, v as in `adam`; param = keep param - (step_size m + direct g) / (v^(1/2) scale + offset).
+    """
+    g = _penalised(grad, param, decay, sign)
+    _average(exp_avg, g, gain1)
+    _average(exp_avg_sq, g * g, gain2)
+    param *= keep
+    param -= (step_size * exp_avg + direct * g) / (np.sqrt(exp_avg_sq) * scale + offset)
+
+
+def adamax(
+    param: Elements,
+    exp_avg: Elements,
+    exp_inf: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain1: Elements,
+    fade: Elements,
+) -> None:
+    """Adam with the infinity norm. Kingma & Ba 2015, alg. 2.
+
+    g, m as in `adam`; u = max(fade u, |g| + offset); param = param - step_size m / u.
+    """
+    g = _penalised(grad, param, decay, sign)
+    _average(exp_avg, g, gain1)
+    np.maximum(fade * exp_inf, np.abs(g) + offset, out=exp_inf)
+    param -= step_size * exp_avg / exp_inf
+
+
+def rmsprop(
+    param: Elements,
+    square_avg: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain2: Elements,
+) -> None:
+    """RMSprop. Tieleman & Hinton 2012, lecture 6.5.
+
+    g = sign grad + decay param; v = v + gain2 (g^2 - v); param = param - step_size g / (v^(1/2) + offset).
+    """
+    g = _penalised(grad, param, decay, sign)
+    _average(square_avg, g * g, gain2)
+    param -= step_size * g / (np.sqrt(square_avg) + offset)
+
+
+def rmsprop_momentum(
+    param: Elements,
+    square_avg: Elements,
+    momentum_buffer: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain2: Elements,
+    carry: Elements,
+) -> None:
+    """RMSprop with momentum: buffer = carry buffer + g / (v^(1/2) + offset); param = param - step_size buffer."""
+    g = _penalised(grad, param, decay, sign)
+    _average(square_avg, g * g, gain2)
+    momentum_buffer *= carry
+    momentum_buffer += g / (np.sqrt(square_avg) + offset)
+    param -= step_size * momentum_buffer
+
+
+def rmsprop_centered(
+    param: Elements,
+    square_avg: Elements,
+    grad_avg: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain2: Elements,
+) -> None:
+    """RMSprop with the gradient's variance v - a^2 instead of v, where a = a + gain2 (g - a). Graves 2013, eq. 38-41."""
+    g = _penalised(grad, param, decay, sign)
+    _average(square_avg, g * g, gain2)
+    _average(grad_avg, g, gain2)
+    param -= step_size * g / (np.sqrt(square_avg - grad_avg * grad_avg) + offset)
+
+
+def rmsprop_centered_momentum(
+    param: Elements,
+    square_avg: Elements,
+    momentum_buffer: Elements,
+    grad_avg: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain2: Elements,
+    carry: Elements,
+) -> None:
+    """RMSprop with the gradient's variance and momentum: `rmsprop_centered` and `rmsprop_momentum` in one."""
+    g = _penalised(grad, param, decay, sign)
+    _average(square_avg, g * g, gain2)
+    _average(grad_avg, g, gain2)
+    momentum_buffer *= carry
+    momentum_buffer += g / (np.sqrt(square_avg - grad_avg * grad_avg) + offset)
+    param -= step_size * momentum_buffer
+
+
+def adagrad(
+    param: Elements,
+    sum: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+) -> None:
+    """Adagrad. Duchi, Hazan & Singer 2011, fig. 1.
+
+    g = sign grad + decay param; sum = sum + g^2; param = param - step_size g / (sum^(1/2) + offset).
+    """
+    g = _penalised(grad, param, decay, sign)
+    sum += g * g
+    param -= step_size * g / (np.sqrt(sum) + offset)
+
+
+def adadelta(
+    param: Elements,
+    square_avg: Elements,
+    acc_delta: Elements,
+    grad: Elements,
+    step_size: Elements,
+    offset: Elements,
+    decay: Elements,
+    sign: Elements,
+    gain2: Elements,
+) -> None:
+    """Adadelta. Zeiler 2012, alg. 1.
+
+    g = sign grad + decay param; v = v + gain2 (g^2 - v); d = (acc + offset)^(1/2) / (v + offset)^(1/2) g;
+    acc = acc + gain2 (d^2 - acc); param = param - step_size d.
+    """
+    g = _penalised(grad, param, decay, sign)
+    _average(square_avg, g * g, gain2)
+    delta = np.sqrt(acc_delta + offset) / np.sqrt(square_avg + offset) * g
+    _average(acc_delta, delta * delta, gain2)
+    param -= step_size * delta
+
+
+def lion(
+    param: Elements,
+    exp_avg: Elements,
+    grad: Elements,
+    step_size: Elements,
+    keep: Elements,
+    sign: Elements,
+    gain1: Elements,
+    gain2: Elements,
+) -> None:
+    """Lion. Chen et al. 2023, alg. 2.
+
+    g = sign grad; param = keep param - step_size sgn(m + gain1 (g - m)); then m = m + gain2 (g - m).
+    """
+    g = sign * grad
+    param *= keep
+    param -= step_size * np.sign(exp_avg + gain1 * (g - exp_avg))
+    _average(exp_avg, g, gain2)
+
+
+def clip_factor(factor: Elements, norm: Elements, max_norm: Float) -> None:
+    """factor = min(1, max_norm / (norm + 1e-6)): what brings gradients of this norm down to max_norm. Pascanu et al. 2013, alg. 1."""
+    np.minimum(max_norm / (norm + 1e-6), 1, out=factor)
