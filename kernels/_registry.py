@@ -22,7 +22,6 @@ from .reference import FAMILIES
 
 BACKENDS = ("numba", "numpy")
 ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-Words = ctypes.c_int64 * 1
 
 
 class Kernel:
@@ -108,6 +107,11 @@ def use_backend(name: str) -> Iterator[None]:
         set_backend(before)
 
 
+def as_record(words: list[int]) -> ctypes.Array[ctypes.c_int64]:
+    """The words of a record as memory that compiled code can read."""
+    return (ctypes.c_int64 * len(words))(*words)
+
+
 def run(name: str, *operands: Any) -> None:
     """Run the kernel `name` on operands that are known to fit its signature, on the backend in use."""
     kernel = KERNELS[name]
@@ -115,5 +119,4 @@ def run(name: str, *operands: Any) -> None:
         kernel.twin(*operands)
         return
     signature = kernel.signature
-    words = signature.encode(operands)
-    kernel.entry(signature.dtypes(operands))((ctypes.c_int64 * len(words))(*words), 0, 1)
+    kernel.entry(signature.dtypes(operands))(as_record(signature.encode(operands)), 0, 1)

@@ -123,6 +123,7 @@ class Signature:
         self.name = name
         self.parameters: dict[str, Parameter] = {k: p for k, p in twin.__annotations__.items() if k != "return"}
         self.kinds = tuple(self.parameters.values())
+        self.outputs = twin.__code__.co_posonlyargcount  # a twin's outputs stand before the "/"
         self.nested = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array) and p.layout == "elementwise")
         self.arrays = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array))
 

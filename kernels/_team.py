@@ -1,0 +1,149 @@
+"""A small team of threads that share the work of a kernel or of a whole program.
+
+Workers are plain Python threads inside compiled code that has released the GIL. They spin for a fraction of a millisecond after
+their last work, so that the next comes cheaply, and then sleep in a queue of Python's. The caller is worker 0. A caller that finds
+the team busy works alone; kernels give bitwise the same results for any number of workers.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import _host
+from ._errors import ArgumentError
+from ._registry import Kernel, as_record
+from ._signature import Int, Ints
+
+LINE = 8  # words between the words of a mailbox
+ASLEEP = 4 * LINE
+MOST_THREADS = 255
+
+
+def _post(mailbox: Ints("W"), entry: Int, record: Int, parts: Int) -> None: ...
+def _lead(mailbox: Ints("W")) -> None: ...
+def _serve(mailbox: Ints("W"), last: Ints("1"), worker: Int) -> None: ...
+
+
+POST, LEAD, SERVE = (Kernel(name, "execution", form) for name, form in (("post", _post), ("lead", _lead), ("serve", _serve)))
+
+
+class Team:
+    """`size` workers, the caller among them; the other threads start with the first work."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.mailbox = np.zeros(ASLEEP + size * LINE, np.int64)
+        self.mailbox[ASLEEP :: LINE] = 1
+        self.bells = [queue.SimpleQueue[None]() for _ in range(size)]
+        self.busy = threading.Lock()
+        for kernel, dtypes in ((POST, "i8"), (LEAD, "i8"), (SERVE, "i8i8")):
+            kernel.entry(dtypes)
+        self.lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
+        for worker in range(1, size):
+            threading.Thread(target=self._serve, args=(worker,), name=f"fastnn-{worker}", daemon=True).start()
+
+    def _serve(self, worker: int) -> None:
+        last = np.zeros(1, np.int64)
+        record = as_record(SERVE.signature.encode((self.mailbox, last, worker)))
+        serve = SERVE.entry("i8i8")
+        while True:
+            self.bells[worker].get()
+            self.mailbox[ASLEEP + worker * LINE] = 0
+            serve(record, 0, 1)
+
+    def run(self, entry: int, record: int, parts: int) -> bool:
+        """Run the kernel at the address `entry` on `parts` workers. Returns False, having done nothing, if the team is busy."""
+        if not self.busy.acquire(blocking=False):
+            return False
+        try:
+            POST.entry("i8")(as_record(POST.signature.encode((self.mailbox, entry, record, parts))), 0, 1)
+            for worker in range(1, parts):
+                if self.mailbox[ASLEEP + worker * LINE]:
+                    self.bells[worker].put(None)
+            LEAD.entry("i8")(self.lead_record, 0, 1)
+        finally:
+            self.busy.release()
+        return True
+
+
+class _Limit(threading.local):
+    threads: int | None = None
+
+
+_limit = _Limit()
+_team: Team | None = None
+_starting = threading.Lock()
+
+
+def _forget_team() -> None:
+    """A forked child has none of its parent's threads."""
+    global _team, _starting
+    _team = None
+    _starting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_team)
+
+
+def _checked(count: Any, name: str) -> int:
+    if not isinstance(count, (int, np.integer)) or not 1 <= count <= MOST_THREADS:
+        raise ArgumentError(f"{name} must be a whole number from 1 to {MOST_THREADS}, got {count!r}")
+    return int(count)
+
+
+def _from_environment() -> int | None:
+    text = os.environ.get("FASTNN_NUM_THREADS", "")
+    if not text:
+        return None
+    return _checked(int(text) if text.isdigit() else text, "FASTNN_NUM_THREADS")
+
+
+_process_limit = _from_environment()
+
+
+def get_num_threads() -> int:
+    """How many threads large work is spread over: `threads(n)`, else `set_num_threads`, else `FASTNN_NUM_THREADS`, else all cores."""
+    return _limit.threads or _process_limit or _host.cores()
+
+
+def set_num_threads(count: int) -> None:
+    """Spread large work over `count` threads from now on, in every thread of this process. Raises ArgumentError."""
+    global _process_limit
+    _process_limit = _checked(count, "count")
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Spread large work of this thread over `count` threads in the body of a `with` statement. Raises ArgumentError."""
+    before = _limit.threads
+    _limit.threads = _checked(count, "count")
+    try:
+        yield
+    finally:
+        _limit.threads = before
+
+
+def team(size: int) -> Team:
+    """The process's team, with at least `size` workers."""
+    global _team
+    if _team is None or _team.size < size:
+        with _starting:
+            if _team is None or _team.size < size:
+                _team = Team(size)
+    return _team
+
+
+def launch(entry: Any, record: Any, parts: int) -> None:
+    """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy."""
+    if parts > 1:
+        import ctypes
+
+        address = ctypes.cast(entry, ctypes.c_void_p).value
+        if address is not None and team(parts).run(address, ctypes.addressof(record), parts):
+            return
+    entry(record, 0, 1)

@@ -1,0 +1,78 @@
+"""The interpreter of programs, and the loop in which a worker thread waits for work and does it."""
+
+from .._atomics import atomic_add, atomic_load, atomic_store, give_way, invoke, pause
+
+# The words of the team's mailbox, each on a cache line of its own. A ticket is a running number and, in its last byte, how many
+# workers take part: a worker that does not take part never looks at the rest, which may be changing.
+LINE = 8
+TICKET, ENTRY, RECORD, FINISHED, ASLEEP = range(0, 5 * LINE, LINE)
+PARTS_MASK = 255
+SPINS_BEFORE_YIELD = 2_000
+SPINS_BEFORE_SLEEP = 20_000
+
+
+def interpret(team, table, meeting, repeat):
+    """Run the instructions of a program, `repeat` times over. Each row of the table: entry, record, barrier before it, alone."""
+    part, parts = team
+    count = table.shape[0]
+    met = 0
+    for _ in range(repeat):
+        for i in range(count):
+            if parts > 1 and table[i, 2] != 0:
+                met += parts
+                atomic_add(meeting, 0, 1)
+                spins = 0
+                while atomic_load(meeting, 0) < met:
+                    pause()
+                    spins += 1
+                    if spins > SPINS_BEFORE_YIELD:
+                        give_way()
+            if table[i, 3] == 0:
+                invoke(table[i, 0], table[i, 1], part, parts)
+            elif part == 0:
+                invoke(table[i, 0], table[i, 1], 0, 1)
+
+
+def post(team, mailbox, entry, record, parts):
+    """Put work into the mailbox: from here on, workers that are awake begin."""
+    mailbox[ENTRY] = entry
+    mailbox[RECORD] = record
+    atomic_store(mailbox, FINISHED, 0)
+    atomic_store(mailbox, TICKET, (mailbox[TICKET] | PARTS_MASK) + 1 + parts)
+
+
+def lead(team, mailbox):
+    """Do the caller's share of the work that was posted, then wait until the others have done theirs."""
+    parts = mailbox[TICKET] & PARTS_MASK
+    invoke(mailbox[ENTRY], mailbox[RECORD], 0, parts)
+    spins = 0
+    while atomic_load(mailbox, FINISHED) < parts - 1:
+        pause()
+        spins += 1
+        if spins > SPINS_BEFORE_YIELD:
+            give_way()
+
+
+def serve(team, mailbox, last, worker):
+    """Worker number `worker` does what is posted after the ticket `last[0]`, until nothing has come for a while."""
+    spins = 0
+    while True:
+        ticket = atomic_load(mailbox, TICKET)
+        if ticket != last[0]:
+            last[0] = ticket
+            parts = ticket & PARTS_MASK
+            if worker < parts:
+                invoke(mailbox[ENTRY], mailbox[RECORD], worker, parts)
+                atomic_add(mailbox, FINISHED, 1)
+            spins = 0
+        pause()
+        spins += 1
+        if spins > SPINS_BEFORE_YIELD:
+            give_way()
+        if spins > SPINS_BEFORE_SLEEP:
+            # Announce the sleep first and look at the ticket once more: whoever posts does it in the other order.
+            atomic_store(mailbox, ASLEEP + worker * LINE, 1)
+            if atomic_load(mailbox, TICKET) == last[0]:
+                return
+            atomic_store(mailbox, ASLEEP + worker * LINE, 0)
+            spins = 0
