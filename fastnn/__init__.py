@@ -1,1 +1,86 @@
-"""A neural-network library for the CPU."""
+"""A neural-network library for the CPU: Python all the way down, kernels compiled by Numba.
+
+`import fastnn` loads tensors and NumPy; every other name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .tensor import Tensor, grad, is_grad_enabled, no_grad, tensor, value_and_grad
+
+if TYPE_CHECKING:
+    from . import data, datasets, errors, kernels, models, nn, optim, random, training
+    from .backend import get_backend, set_backend, threads, use_backend
+    from .compile import compile_inference, compile_training
+    from .config import show_config
+    from .files import load, save
+    from .random import manual_seed
+    from .training import Trainer
+
+    __version__: str
+
+MODULES = ("data", "datasets", "errors", "kernels", "models", "nn", "optim", "random", "training")
+HOMES = {  # name -> the module that it comes from
+    "Trainer": "training",
+    "compile_inference": "compile",
+    "compile_training": "compile",
+    "get_backend": "backend",
+    "load": "files",
+    "manual_seed": "random",
+    "save": "files",
+    "set_backend": "backend",
+    "show_config": "config",
+    "threads": "backend",
+    "use_backend": "backend",
+}
+
+__all__ = [
+    "Tensor",
+    "Trainer",
+    "__version__",
+    "compile_inference",
+    "compile_training",
+    "data",
+    "datasets",
+    "errors",
+    "get_backend",
+    "grad",
+    "is_grad_enabled",
+    "kernels",
+    "load",
+    "manual_seed",
+    "models",
+    "nn",
+    "no_grad",
+    "optim",
+    "random",
+    "save",
+    "set_backend",
+    "show_config",
+    "tensor",
+    "threads",
+    "training",
+    "use_backend",
+    "value_and_grad",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in HOMES:
+        value = getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("fastnn-cpu")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

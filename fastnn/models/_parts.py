@@ -1,0 +1,40 @@
+"""The parts of a model that are chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import nn
+from ..errors import DTypeError, unknown_name
+from ..nn.activation import ACTIVATIONS
+
+NORMS: dict[str, type[nn.Module]] = {"layer_norm": nn.LayerNorm, "rms_norm": nn.RMSNorm, "batch_norm": nn.BatchNorm1d}
+
+Part = str | Callable[..., nn.Module]  # a name in a table, or what is called to build one: a class such as nn.ReLU
+
+
+def activation_layer(choice: Part) -> nn.Module:
+    """A new activation. Raises UnknownNameError for a name that is not in `nn.activation.ACTIVATIONS`."""
+    return _build("activation", choice, ACTIVATIONS)
+
+
+def norm_layers(choice: Part | None, features: int, dtype: Any) -> list[nn.Module]:
+    """A new normalisation of that many features, or nothing for None. Raises UnknownNameError for a name that is not in `NORMS`."""
+    return [] if choice is None else [_build("norm", choice, NORMS, features, dtype=dtype)]
+
+
+def dropout_layers(p: float) -> list[nn.Module]:
+    """A new dropout, or nothing for p = 0."""
+    return [] if p == 0 else [nn.Dropout(p)]
+
+
+def _build(kind: str, choice: Part, table: Mapping[str, Callable[..., nn.Module]], *args: Any, **kwargs: Any) -> nn.Module:
+    if isinstance(choice, str):
+        if choice not in table:
+            raise unknown_name(kind, choice, table)
+        choice = table[choice]
+    module = choice(*args, **kwargs) if callable(choice) and not isinstance(choice, nn.Module) else None
+    if not isinstance(module, nn.Module):
+        raise DTypeError(f"{kind} must be a name or a class such as {next(iter(table.values())).__name__}, got {choice!r}")
+    return module

@@ -1,0 +1,41 @@
+"""Checks of the arguments that layers are built with."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError
+from ..tensor import FLOATS, Array
+
+Number = TypeVar("Number", int, float)
+
+
+def size(owner: str, name: str, value: Any) -> int:
+    """`value` as a whole number of at least 1."""
+    try:
+        n = operator.index(value)
+    except TypeError:
+        raise DTypeError(f"{owner}: {name} must be a whole number, got {value!r}") from None
+    if n < 1:
+        raise ArgumentError(f"{owner}: {name} must be at least 1, got {n}")
+    return n
+
+
+def within(owner: str, name: str, value: float, low: float = -np.inf, high: float = np.inf) -> float:
+    """`value`, a number from low to high, both included."""
+    if isinstance(value, (bool, str)) or not np.isscalar(value):
+        raise DTypeError(f"{owner}: {name} must be a number, got {value!r}")
+    if not low <= value <= high:
+        raise ArgumentError(f"{owner}: {name} must lie between {low:g} and {high:g}, got {value}")
+    return value
+
+
+def floats(owner: str, shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array for the values of a parameter; the dtype is float32 unless given."""
+    kind = np.dtype(np.float32 if dtype is None else dtype)
+    if kind not in FLOATS:
+        raise DTypeError(f"{owner}: dtype must be float32 or float64, got {kind}")
+    return np.zeros(shape, kind)

@@ -1,0 +1,32 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..tensor import Tensor
+from . import functional as F
+from ._check import within
+from .module import Module
+
+
+class Dropout(Module):
+    """In training, y = x / (1 - p) with probability 1 - p, else 0; in evaluation, y = x. Srivastava et al. 2014.
+
+    Parameters
+    ----------
+    p
+        The probability of a zero, from 0 to 1.
+    inplace
+        Accepted as in PyTorch; no tensor is ever overwritten here.
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        del inplace
+        self.p = within("Dropout", "p", p, 0, 1)
+
+    def forward(self, x: Any) -> Tensor:
+        return F.dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

@@ -1,0 +1,33 @@
+"""The tensors that a module owns and an optimiser trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..tensor import Array, Tensor, to_array
+
+
+class Parameter(Tensor):
+    """A tensor that a `Module` counts among its parameters as soon as it is assigned to one of its attributes.
+
+    Parameters
+    ----------
+    data
+        The values, float32 or float64; an array is not copied.
+    requires_grad
+        Whether it is trained.
+
+    An optimiser may later replace `data` by a view of its own flat buffer, so read `data` anew wherever it is needed.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(to_array(data), requires_grad)
+
+    def __reduce__(self) -> tuple[type[Parameter], tuple[Array, bool]]:
+        """Copies and pickles hold the values alone: gradient, history and optimiser stay behind."""
+        return type(self), (self.data, self.requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
