@@ -1,35 +1,33 @@
-"""Arithmetic and elementary functions of tensors; operands broadcast as in NumPy."""
+"""Arithmetic and elementary functions of tensors; operands broadcast as in NumPy, plain numbers and arrays take on a tensor's dtype."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..tensor import Tensor, as_float, as_tensor, record, run
+from ..errors import DTypeError, ShapeError
+from ..tensor import Array, Tensor, as_float, as_tensor, record, run
+from ._operands import together
 
 
-def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Both operands as float tensors of one dtype: a plain number or array takes on the dtype of the tensor."""
-    if isinstance(a, Tensor):
-        a = as_float(a, "first operand")
-        return a, as_tensor(b, a, "second operand")
-    b = as_float(b, "second operand")
-    return as_tensor(a, b, "first operand"), b
-
-
-def _binary(kernel: str, a: Tensor, b: Tensor, dtype: Any = None) -> Any:
+def _common_shape(name: str, *operands: Tensor) -> tuple[int, ...]:
     try:
-        shape = np.broadcast_shapes(a.shape, b.shape)
+        return np.broadcast_shapes(*(x.shape for x in operands))
     except ValueError:
-        raise ShapeError(f"{kernel}: shapes {a.shape} and {b.shape} do not broadcast together") from None
+        shapes = " and ".join(str(x.shape) for x in operands)
+        raise ShapeError(f"{name}: shapes {shapes} do not broadcast together") from None
+
+
+def _binary(kernel: str, a: Tensor, b: Tensor, dtype: Any = None) -> Array:
+    shape = a.shape if a.shape == b.shape else _common_shape(kernel, a, b)
     y = np.empty(shape, dtype or a.dtype)
     run(kernel, y, a.data, b.data)
     return y
 
 
-def _unary(kernel: str, x: Tensor, *numbers: float) -> Any:
+def _unary(kernel: str, x: Tensor, *numbers: float) -> Array:
     y = np.empty(x.shape, x.dtype)
     run(kernel, y, x.data, *numbers)
     return y
@@ -37,26 +35,60 @@ def _unary(kernel: str, x: Tensor, *numbers: float) -> Any:
 
 def add(a: Any, b: Any) -> Tensor:
     """a + b."""
-    a, b = _pair(a, b)
+    a, b = together(a=a, b=b)
     return record(_binary("add", a, b), (a, lambda y, dy: dy), (b, lambda y, dy: dy))
 
 
 def subtract(a: Any, b: Any) -> Tensor:
     """a - b."""
-    a, b = _pair(a, b)
+    a, b = together(a=a, b=b)
     return record(_binary("subtract", a, b), (a, lambda y, dy: dy), (b, lambda y, dy: -dy))
 
 
 def multiply(a: Any, b: Any) -> Tensor:
     """a b, element by element."""
-    a, b = _pair(a, b)
+    a, b = together(a=a, b=b)
     return record(_binary("multiply", a, b), (a, lambda y, dy: dy * b), (b, lambda y, dy: dy * a))
 
 
 def divide(a: Any, b: Any) -> Tensor:
     """a / b."""
-    a, b = _pair(a, b)
+    a, b = together(a=a, b=b)
     return record(_binary("divide", a, b), (a, lambda y, dy: dy / b), (b, lambda y, dy: -dy * y / b))
+
+
+def power(a: Any, b: Any) -> Tensor:
+    """a to the power b; NaN where a is negative and b is no integer."""
+    if isinstance(b, (int, float)) and b == 2:
+        return multiply(a, a)
+    a, b = together(a=a, b=b)
+    return record(
+        _binary("power", a, b),
+        (a, lambda y, dy: _unless_zero(b, dy * b * a ** (b - 1.0))),
+        (b, lambda y, dy: _unless_zero(a, dy * y * log(a))),
+    )
+
+
+def _unless_zero(x: Tensor, gradient: Tensor) -> Tensor:
+    """`gradient`, and 0 where x = 0: there a^b has the derivatives 0 (b = 0) and 0 (a = 0, b > 0), not 0 times infinity."""
+    return where(x < 0.0, gradient, where(x > 0.0, gradient, 0.0))
+
+
+def maximum(a: Any, b: Any) -> Tensor:
+    """The larger one of a and b; NaN where either is NaN. Where they are equal each gets half of the gradient."""
+    a, b = together(a=a, b=b)
+    return record(_binary("maximum", a, b), (a, lambda y, dy: _to_winner(dy, b, a)), (b, lambda y, dy: _to_winner(dy, a, b)))
+
+
+def minimum(a: Any, b: Any) -> Tensor:
+    """The smaller one of a and b; NaN where either is NaN. Where they are equal each gets half of the gradient."""
+    a, b = together(a=a, b=b)
+    return record(_binary("minimum", a, b), (a, lambda y, dy: _to_winner(dy, a, b)), (b, lambda y, dy: _to_winner(dy, b, a)))
+
+
+def _to_winner(dy: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """dy where low < high, half of it where they are equal, else 0."""
+    return where(low < high, dy, where(high < low, 0.0, 0.5 * dy))
 
 
 def negative(x: Any) -> Tensor:
@@ -65,7 +97,94 @@ def negative(x: Any) -> Tensor:
     return record(_unary("negative", x), (x, lambda y, dy: -dy))
 
 
+def absolute(x: Any) -> Tensor:
+    """|x|, with derivative 0 at 0."""
+    x = as_float(x)
+    return record(_unary("absolute", x), (x, lambda y, dy: dy * sign(x)))
+
+
+def sign(x: Any) -> Tensor:
+    """-1, 0 or 1; it has no gradient."""
+    return Tensor(_unary("sign", as_float(x)))
+
+
+def sqrt(x: Any) -> Tensor:
+    """The square root of x."""
+    x = as_float(x)
+    return record(_unary("sqrt", x), (x, lambda y, dy: 0.5 * dy / y))
+
+
 def exp(x: Any) -> Tensor:
     """e to the power x."""
     x = as_float(x)
     return record(_unary("exp", x), (x, lambda y, dy: dy * y))
+
+
+def log(x: Any) -> Tensor:
+    """The natural logarithm of x."""
+    x = as_float(x)
+    return record(_unary("log", x), (x, lambda y, dy: dy / x))
+
+
+def sin(x: Any) -> Tensor:
+    """The sine of x (radians)."""
+    x = as_float(x)
+    return record(_unary("sin", x), (x, lambda y, dy: dy * cos(x)))
+
+
+def cos(x: Any) -> Tensor:
+    """The cosine of x (radians)."""
+    x = as_float(x)
+    return record(_unary("cos", x), (x, lambda y, dy: -dy * sin(x)))
+
+
+def erf(x: Any) -> Tensor:
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    x = as_float(x)
+    return record(_unary("erf", x), (x, lambda y, dy: dy * exp(-x * x) * (2 / math.sqrt(math.pi))))
+
+
+def clip(x: Any, low: float | None = None, high: float | None = None) -> Tensor:
+    """x held between the numbers `low` and `high`; None leaves that side open. The gradient passes where low <= x <= high."""
+    x = as_float(x)
+    bounds = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+    return record(_unary("clip", x, *bounds), (x, lambda y, dy: _clip_grad(dy, x, *bounds)))
+
+
+def _clip_grad(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    dx = np.empty(x.shape, x.dtype)
+    run("clip_grad", dx, dy.data, x.data, low, high)
+    return record(dx, (dy, lambda _, ddx: _clip_grad(ddx, x, low, high)))
+
+
+def where(mask: Any, a: Any, b: Any) -> Tensor:
+    """a where the bool `mask` holds, else b."""
+    mask = as_tensor(mask)
+    if mask.dtype != np.bool_:
+        raise DTypeError(f"where: mask must be bool, got {mask.dtype}")
+    a, b = together(a=a, b=b)
+    y = np.empty(_common_shape("where", mask, a, b), a.dtype)
+    run("where", y, mask.data, a.data, b.data)
+    return record(y, (a, lambda y, dy: where(mask, dy, 0.0)), (b, lambda y, dy: where(mask, 0.0, dy)))
+
+
+def less(a: Any, b: Any) -> Tensor:
+    """a < b as a bool tensor, which has no gradient."""
+    a, b = together(a=a, b=b)
+    return Tensor(_binary("less", a, b, np.bool_))
+
+
+def less_equal(a: Any, b: Any) -> Tensor:
+    """a <= b as a bool tensor, which has no gradient."""
+    a, b = together(a=a, b=b)
+    return Tensor(_binary("less_equal", a, b, np.bool_))
+
+
+def greater(a: Any, b: Any) -> Tensor:
+    """a > b as a bool tensor, which has no gradient."""
+    return less(b, a)
+
+
+def greater_equal(a: Any, b: Any) -> Tensor:
+    """a >= b as a bool tensor, which has no gradient."""
+    return less_equal(b, a)

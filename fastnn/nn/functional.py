@@ -1,0 +1,3 @@
+"""Functions on tensors under PyTorch's names."""
+
+from ..ops import *
