@@ -3,6 +3,32 @@
 Outputs come first and are written in place; nothing is returned. Annotations name each array's layout and dimensions.
 """
 
-from . import activations, elementwise, indexing, losses, matmul, normalisation, optimiser_factors, optimisers, random, reductions, softmax
+from . import (
+    activations,
+    elementwise,
+    epoch,
+    indexing,
+    losses,
+    matmul,
+    normalisation,
+    optimiser_factors,
+    optimisers,
+    random,
+    reductions,
+    softmax,
+)
 
-FAMILIES = (elementwise, activations, reductions, softmax, normalisation, losses, indexing, random, matmul, optimiser_factors, optimisers)
+FAMILIES = (
+    elementwise,
+    epoch,
+    activations,
+    reductions,
+    softmax,
+    normalisation,
+    losses,
+    indexing,
+    random,
+    matmul,
+    optimiser_factors,
+    optimisers,
+)

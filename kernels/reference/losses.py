@@ -5,77 +5,77 @@ import numpy as np
 from .._signature import Elements, Float, Floats, Int, Ints
 
 
-def mse(loss: Elements, x: Elements, target: Elements) -> None:
+def mse(loss: Elements, /, x: Elements, target: Elements) -> None:
     """loss = (x - target)^2."""
     np.copyto(loss, (x - target) ** 2)
 
 
-def mse_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements) -> None:
+def mse_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements) -> None:
     """dx = 2 (x - target) dloss."""
     np.copyto(dx, 2 * (x - target) * dloss)
 
 
-def l1(loss: Elements, x: Elements, target: Elements) -> None:
+def l1(loss: Elements, /, x: Elements, target: Elements) -> None:
     """loss = |x - target|."""
     np.copyto(loss, np.abs(x - target))
 
 
-def l1_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements) -> None:
+def l1_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements) -> None:
     """dx = sign(x - target) dloss."""
     np.copyto(dx, np.sign(x - target) * dloss)
 
 
-def huber(loss: Elements, x: Elements, target: Elements, delta: Float) -> None:
+def huber(loss: Elements, /, x: Elements, target: Elements, delta: Float) -> None:
     """loss = d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), with d = x - target. Huber 1964."""
     d = np.abs(x - target)
     np.copyto(loss, np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)))
 
 
-def huber_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements, delta: Float) -> None:
+def huber_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements, delta: Float) -> None:
     """dx = d held between -delta and delta, times dloss, with d = x - target."""
     np.copyto(dx, np.clip(x - target, -delta, delta) * dloss)
 
 
-def bce(loss: Elements, x: Elements, target: Elements) -> None:
+def bce(loss: Elements, /, x: Elements, target: Elements) -> None:
     """loss = -(target ln x + (1 - target) ln(1 - x)); each logarithm is held above -100, so that the loss is finite."""
     with np.errstate(divide="ignore"):
         np.copyto(loss, -(target * np.maximum(np.log(x), -100) + (1 - target) * np.maximum(np.log1p(-x), -100)))
 
 
-def bce_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements) -> None:
+def bce_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements) -> None:
     """dx = dloss (x - target) / max(x (1 - x), 1e-12)."""
     np.copyto(dx, dloss * (x - target) / np.maximum(x * (1 - x), 1e-12))
 
 
-def bce_with_logits(loss: Elements, x: Elements, target: Elements, pos_weight: Elements) -> None:
+def bce_with_logits(loss: Elements, /, x: Elements, target: Elements, pos_weight: Elements) -> None:
     """loss = (1 - target) x + (1 + (pos_weight - 1) target) ln(1 + exp(-x)), computed without overflow."""
     softplus = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
     np.copyto(loss, (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus)
 
 
-def bce_with_logits_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements, pos_weight: Elements) -> None:
+def bce_with_logits_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements, pos_weight: Elements) -> None:
     """dx = dloss ((1 - target) - (1 + (pos_weight - 1) target) sigmoid(-x))."""
     e = np.exp(-np.abs(x))
     np.copyto(dx, dloss * ((1 - target) - (1 + (pos_weight - 1) * target) * np.where(x >= 0, e, 1) / (1 + e)))
 
 
-def kl_div(loss: Elements, x: Elements, target: Elements) -> None:
+def kl_div(loss: Elements, /, x: Elements, target: Elements) -> None:
     """loss = target (ln target - x) for a log-probability x; 0 where target = 0."""
     positive = target > 0
     np.copyto(loss, np.where(positive, target * (np.log(np.where(positive, target, 1)) - x), 0))
 
 
-def kl_div_log_target(loss: Elements, x: Elements, target: Elements) -> None:
+def kl_div_log_target(loss: Elements, /, x: Elements, target: Elements) -> None:
     """loss = exp(target) (target - x) for log-probabilities x and target."""
     np.copyto(loss, np.exp(target) * (target - x))
 
 
-def hinge(loss: Elements, x: Elements, target: Elements, margin: Float) -> None:
+def hinge(loss: Elements, /, x: Elements, target: Elements, margin: Float) -> None:
     """loss = max(0, margin - target x), with target -1 or 1."""
     np.copyto(loss, np.maximum(margin - target * x, 0))
 
 
-def hinge_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements, margin: Float) -> None:
+def hinge_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements, margin: Float) -> None:
     """dx = -target dloss where target x < margin, else 0."""
     np.copyto(dx, np.where(target * x < margin, -target * dloss, 0))
 
@@ -83,6 +83,7 @@ def hinge_grad(dx: Elements, dloss: Elements, x: Elements, target: Elements, mar
 def cross_entropy(
     loss: Floats("N"),
     lse: Floats("N"),
+    /,
     x: Floats("N C"),
     target: Ints("N"),
     weight: Floats("C"),
@@ -104,6 +105,7 @@ def cross_entropy(
 
 def cross_entropy_grad(
     dx: Floats("N C"),
+    /,
     dloss: Floats("N"),
     x: Floats("N C"),
     lse: Floats("N"),
@@ -123,20 +125,20 @@ def cross_entropy_grad(
     dx *= np.where(kept, dloss, 0)[:, None]
 
 
-def target_weight(weight_of: Floats("N"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
+def target_weight(weight_of: Floats("N"), /, target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
     """weight_of_i = weight of the class target_i; 0 where target_i = ignore_index."""
     kept = target != ignore_index
     np.copyto(weight_of, np.where(kept, weight[np.where(kept, target, 0)], 0))
 
 
-def nll(loss: Floats("N"), x: Floats("N C"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
+def nll(loss: Floats("N"), /, x: Floats("N C"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
     """loss_i = -w_t x_it with t = target_i, for log-probabilities x; 0 where t = ignore_index."""
     kept = target != ignore_index
     safe = np.where(kept, target, 0)
     np.copyto(loss, np.where(kept, -weight[safe] * x[np.arange(len(x)), safe], 0))
 
 
-def nll_grad(dx: Floats("N C"), dloss: Floats("N"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
+def nll_grad(dx: Floats("N C"), /, dloss: Floats("N"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
     """dx_ic = -w_t dloss_i where c = t = target_i, else 0."""
     kept = target != ignore_index
     safe = np.where(kept, target, 0)

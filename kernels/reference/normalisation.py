@@ -6,7 +6,7 @@ from .._signature import Float, Floats
 
 
 def layer_norm(
-    y: Floats("N D"), mean: Floats("N"), rstd: Floats("N"), x: Floats("N D"), weight: Floats("D"), bias: Floats("D"), eps: Float
+    y: Floats("N D"), mean: Floats("N"), rstd: Floats("N"), /, x: Floats("N D"), weight: Floats("D"), bias: Floats("D"), eps: Float
 ) -> None:
     """y = (x - mean) rstd weight + bias, with rstd = (var + eps)^(-1/2), row by row. Ba et al. 2016, eq. 4."""
     np.mean(x, axis=1, out=mean)
@@ -15,7 +15,7 @@ def layer_norm(
 
 
 def layer_norm_grad(
-    dx: Floats("N D"), dy: Floats("N D"), x: Floats("N D"), weight: Floats("D"), mean: Floats("N"), rstd: Floats("N")
+    dx: Floats("N D"), /, dy: Floats("N D"), x: Floats("N D"), weight: Floats("D"), mean: Floats("N"), rstd: Floats("N")
 ) -> None:
     """dx = rstd (g - mean_j g - xhat mean_j (g xhat)), with g = dy weight and xhat = (x - mean) rstd."""
     xhat = (x - mean[:, None]) * rstd[:, None]
@@ -24,33 +24,33 @@ def layer_norm_grad(
 
 
 def layer_norm_weight_grad(
-    dweight: Floats("D"), dbias: Floats("D"), dy: Floats("N D"), x: Floats("N D"), mean: Floats("N"), rstd: Floats("N")
+    dweight: Floats("D"), dbias: Floats("D"), /, dy: Floats("N D"), x: Floats("N D"), mean: Floats("N"), rstd: Floats("N")
 ) -> None:
     """dweight_j = sum_i dy_ij xhat_ij and dbias_j = sum_i dy_ij."""
     np.sum(dy * (x - mean[:, None]) * rstd[:, None], axis=0, out=dweight)
     np.sum(dy, axis=0, out=dbias)
 
 
-def rms_norm(y: Floats("N D"), rstd: Floats("N"), x: Floats("N D"), weight: Floats("D"), eps: Float) -> None:
+def rms_norm(y: Floats("N D"), rstd: Floats("N"), /, x: Floats("N D"), weight: Floats("D"), eps: Float) -> None:
     """y = x rstd weight, with rstd = (mean_j x_ij^2 + eps)^(-1/2). Zhang & Sennrich 2019, eq. 4."""
     np.divide(1, np.sqrt(np.mean(x * x, axis=1) + eps), out=rstd)
     np.copyto(y, x * rstd[:, None] * weight)
 
 
-def rms_norm_grad(dx: Floats("N D"), dy: Floats("N D"), x: Floats("N D"), weight: Floats("D"), rstd: Floats("N")) -> None:
+def rms_norm_grad(dx: Floats("N D"), /, dy: Floats("N D"), x: Floats("N D"), weight: Floats("D"), rstd: Floats("N")) -> None:
     """dx = rstd (g - xhat mean_j (g xhat)), with g = dy weight and xhat = x rstd."""
     xhat = x * rstd[:, None]
     g = dy * weight
     np.copyto(dx, rstd[:, None] * (g - xhat * (g * xhat).mean(axis=1, keepdims=True)))
 
 
-def rms_norm_weight_grad(dweight: Floats("D"), dy: Floats("N D"), x: Floats("N D"), rstd: Floats("N")) -> None:
+def rms_norm_weight_grad(dweight: Floats("D"), /, dy: Floats("N D"), x: Floats("N D"), rstd: Floats("N")) -> None:
     """dweight_j = sum_i dy_ij x_ij rstd_i."""
     np.sum(dy * x * rstd[:, None], axis=0, out=dweight)
 
 
 def batch_norm(
-    y: Floats("N C L"), mean: Floats("C"), var: Floats("C"), x: Floats("N C L"), weight: Floats("C"), bias: Floats("C"), eps: Float
+    y: Floats("N C L"), mean: Floats("C"), var: Floats("C"), /, x: Floats("N C L"), weight: Floats("C"), bias: Floats("C"), eps: Float
 ) -> None:
     """y = (x - mean) (var + eps)^(-1/2) weight + bias; mean and biased var of each channel. Ioffe & Szegedy 2015, alg. 1."""
     np.mean(x, axis=(0, 2), out=mean)
@@ -59,7 +59,7 @@ def batch_norm(
 
 
 def batch_norm_inference(
-    y: Floats("N C L"), x: Floats("N C L"), mean: Floats("C"), var: Floats("C"), weight: Floats("C"), bias: Floats("C"), eps: Float
+    y: Floats("N C L"), /, x: Floats("N C L"), mean: Floats("C"), var: Floats("C"), weight: Floats("C"), bias: Floats("C"), eps: Float
 ) -> None:
     """y = (x - mean) (var + eps)^(-1/2) weight + bias with given statistics."""
     scale = weight / np.sqrt(var + eps)
@@ -70,6 +70,7 @@ def batch_norm_grad(
     dx: Floats("N C L"),
     dweight: Floats("C"),
     dbias: Floats("C"),
+    /,
     dy: Floats("N C L"),
     x: Floats("N C L"),
     weight: Floats("C"),
@@ -86,13 +87,13 @@ def batch_norm_grad(
     np.copyto(dx, (weight * rstd)[:, None] * (dy - (dbias / count)[:, None] - xhat * (dweight / count)[:, None]))
 
 
-def batch_norm_inference_grad(dx: Floats("N C L"), dy: Floats("N C L"), var: Floats("C"), weight: Floats("C"), eps: Float) -> None:
+def batch_norm_inference_grad(dx: Floats("N C L"), /, dy: Floats("N C L"), var: Floats("C"), weight: Floats("C"), eps: Float) -> None:
     """dx = dy weight (var + eps)^(-1/2): the statistics are constants."""
     np.copyto(dx, dy * (weight / np.sqrt(var + eps))[:, None])
 
 
 def batch_norm_weight_grad(
-    dweight: Floats("C"), dbias: Floats("C"), dy: Floats("N C L"), x: Floats("N C L"), mean: Floats("C"), var: Floats("C"), eps: Float
+    dweight: Floats("C"), dbias: Floats("C"), /, dy: Floats("N C L"), x: Floats("N C L"), mean: Floats("C"), var: Floats("C"), eps: Float
 ) -> None:
     """dweight = sum dy xhat and dbias = sum dy with given statistics."""
     np.sum(dy * (x - mean[:, None]) / np.sqrt(var + eps)[:, None], axis=(0, 2), out=dweight)

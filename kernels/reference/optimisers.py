@@ -21,7 +21,7 @@ def _average(average: Any, value: Any, gain: Any) -> None:
     average += gain * (value - average)
 
 
-def sgd(param: Elements, grad: Elements, step_size: Elements, decay: Elements, sign: Elements) -> None:
+def sgd(param: Elements, /, grad: Elements, step_size: Elements, decay: Elements, sign: Elements) -> None:
     """Gradient descent: g = sign grad + decay param; param = param - step_size g."""
     param -= step_size * _penalised(grad, param, decay, sign)
 
@@ -29,6 +29,7 @@ def sgd(param: Elements, grad: Elements, step_size: Elements, decay: Elements, s
 def sgd_momentum(
     param: Elements,
     momentum_buffer: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     decay: Elements,
@@ -52,6 +53,7 @@ def adam(
     param: Elements,
     exp_avg: Elements,
     exp_avg_sq: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     scale: Elements,
@@ -79,6 +81,7 @@ def adam_amsgrad(
     exp_avg: Elements,
     exp_avg_sq: Elements,
     max_exp_avg_sq: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     scale: Elements,
@@ -102,6 +105,7 @@ def nadam(
     param: Elements,
     exp_avg: Elements,
     exp_avg_sq: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     direct: Elements,
@@ -128,6 +132,7 @@ def adamax(
     param: Elements,
     exp_avg: Elements,
     exp_inf: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -149,6 +154,7 @@ def adamax(
 def rmsprop(
     param: Elements,
     square_avg: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -169,6 +175,7 @@ def rmsprop_momentum(
     param: Elements,
     square_avg: Elements,
     momentum_buffer: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -189,6 +196,7 @@ def rmsprop_centered(
     param: Elements,
     square_avg: Elements,
     grad_avg: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -208,6 +216,7 @@ def rmsprop_centered_momentum(
     square_avg: Elements,
     momentum_buffer: Elements,
     grad_avg: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -228,6 +237,7 @@ def rmsprop_centered_momentum(
 def adagrad(
     param: Elements,
     sum: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -247,6 +257,7 @@ def adadelta(
     param: Elements,
     square_avg: Elements,
     acc_delta: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     offset: Elements,
@@ -269,6 +280,7 @@ def adadelta(
 def lion(
     param: Elements,
     exp_avg: Elements,
+    /,
     grad: Elements,
     step_size: Elements,
     keep: Elements,
@@ -286,6 +298,6 @@ def lion(
     _average(exp_avg, g, gain2)
 
 
-def clip_factor(factor: Elements, norm: Elements, max_norm: Float) -> None:
+def clip_factor(factor: Elements, /, norm: Elements, max_norm: Float) -> None:
     """factor = min(1, max_norm / (norm + 1e-6)): what brings gradients of this norm down to max_norm. Pascanu et al. 2013, alg. 1."""
     np.minimum(max_norm / (norm + 1e-6), 1, out=factor)

@@ -27,12 +27,17 @@ def _uniform(count, state, site):
     """`count` numbers in [0, 1) with 24 random bits: block i // 4 of the generator, word i % 4."""
     seed, step = int(state[0]), int(state[1])
     blocks = np.arange((count + 3) // 4, dtype=np.uint64)
-    counter = (blocks & LOW, np.full_like(blocks, site & 0xFFFFFFFF), np.full_like(blocks, step & 0xFFFFFFFF), np.full_like(blocks, step >> 32))
+    counter = (
+        blocks & LOW,
+        np.full_like(blocks, site & 0xFFFFFFFF),
+        np.full_like(blocks, step & 0xFFFFFFFF),
+        np.full_like(blocks, step >> 32),
+    )
     words = np.stack(_philox(counter, (seed & 0xFFFFFFFF, seed >> 32)), axis=1).reshape(-1)[:count]
     return (words >> np.uint64(8)).astype(np.float64) * 2.0**-24
 
 
-def dropout(y: Floats("N"), x: Floats("N"), state: Words("2"), site: Int, p: Float) -> None:
+def dropout(y: Floats("N"), /, x: Floats("N"), state: Words("2"), site: Int, p: Float) -> None:
     """y_i = x_i / (1 - p) where u_i >= p, else 0, with u_i uniform in [0, 1). Srivastava et al. 2014, inverted.
 
     state holds the seed and the step. The same call on dy gives dx.

@@ -5,35 +5,35 @@ import numpy as np
 from .._signature import Float, Floats, Ints
 
 
-def reduce_sum(y: Floats("O I"), x: Floats("O R I")) -> None:
+def reduce_sum(y: Floats("O I"), /, x: Floats("O R I")) -> None:
     """y_oi = sum_r x_ori."""
     np.sum(x, axis=1, out=y)
 
 
-def reduce_mean(y: Floats("O I"), x: Floats("O R I")) -> None:
+def reduce_mean(y: Floats("O I"), /, x: Floats("O R I")) -> None:
     """y_oi = sum_r x_ori / R."""
     np.mean(x, axis=1, out=y)
 
 
-def reduce_var(y: Floats("O I"), mean: Floats("O I"), x: Floats("O R I"), correction: Float) -> None:
+def reduce_var(y: Floats("O I"), mean: Floats("O I"), /, x: Floats("O R I"), correction: Float) -> None:
     """y_oi = sum_r (x_ori - mean_oi)^2 / (R - correction); the mean is written too."""
     np.mean(x, axis=1, out=mean)
     np.divide(np.sum((x - mean[:, None]) ** 2, axis=1), x.shape[1] - correction, out=y)
 
 
-def reduce_max(y: Floats("O I"), index: Ints("O I"), x: Floats("O R I")) -> None:
+def reduce_max(y: Floats("O I"), index: Ints("O I"), /, x: Floats("O R I")) -> None:
     """y_oi = max_r x_ori and the first r that has it; NaN wins."""
     np.argmax(x, axis=1, out=index)
     np.copyto(y, np.take_along_axis(x, index[:, None], axis=1)[:, 0])
 
 
-def reduce_min(y: Floats("O I"), index: Ints("O I"), x: Floats("O R I")) -> None:
+def reduce_min(y: Floats("O I"), index: Ints("O I"), /, x: Floats("O R I")) -> None:
     """y_oi = min_r x_ori and the first r that has it; NaN wins."""
     np.argmin(x, axis=1, out=index)
     np.copyto(y, np.take_along_axis(x, index[:, None], axis=1)[:, 0])
 
 
-def scatter_index(dx: Floats("O R I"), dy: Floats("O I"), index: Ints("O I")) -> None:
+def scatter_index(dx: Floats("O R I"), /, dy: Floats("O I"), index: Ints("O I")) -> None:
     """dx_ori = dy_oi where r = index_oi, else 0: the gradient of reduce_max and reduce_min."""
     dx[:] = 0
     np.put_along_axis(dx, index[:, None], dy[:, None], axis=1)

@@ -1,0 +1,40 @@
+"""What an instruction must at least cost: arithmetic over peak, bytes over bandwidth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels import Instruction
+
+FLOPS_PER_CYCLE = 32.0  # two fused multiply-adds on eight lanes
+BYTES_PER_CYCLE = 8.0  # streaming through the outer caches
+START = 100.0  # cycles to begin a kernel
+
+
+class Cost(NamedTuple):
+    """Floating-point operations of matrix products, and bytes that must be read and written."""
+
+    flops: int
+    bytes: int
+
+    @property
+    def cycles(self) -> float:
+        """A lower bound of the cycles on one core."""
+        return START + max(self.flops / FLOPS_PER_CYCLE, self.bytes / BYTES_PER_CYCLE)
+
+
+def _gemm(instruction: Instruction) -> int:
+    c, a = instruction.operands[:2]
+    return 2 * c.size * a.shape[-1]
+
+
+FLOPS = {"gemm": _gemm}  # kernels whose arithmetic outgrows their traffic
+
+
+def cost(instruction: Instruction) -> Cost:
+    """The operations and bytes of one instruction."""
+    count = FLOPS.get(instruction.kernel)
+    arrays = [a for a in instruction.operands if isinstance(a, np.ndarray)]
+    return Cost(count(instruction) if count else 0, sum(a.nbytes if 0 not in a.strides else a.itemsize for a in arrays))

@@ -1,0 +1,58 @@
+"""Which memory an array lies in: roots, extents, overlaps, and the same view of other memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Array
+
+
+def root(array: Array) -> Array:
+    """The array that owns the memory of `array`, which may be a view of it."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def address(array: Array) -> int:
+    """The address of the first item."""
+    return int(array.__array_interface__["data"][0])
+
+
+def extent(array: Array) -> tuple[int, int]:
+    """The addresses between which the items of `array` lie; equal ones if it has no items."""
+    low = high = address(array)
+    if array.size == 0:
+        return low, low
+    for size, stride in zip(array.shape, array.strides, strict=True):
+        if stride < 0:
+            low += (size - 1) * stride
+        else:
+            high += (size - 1) * stride
+    return low, high + array.itemsize
+
+
+def overlap(a: Array, b: Array) -> bool:
+    """Whether the extents of two arrays share a byte."""
+    (a_low, a_high), (b_low, b_high) = extent(a), extent(b)
+    return a_low < b_high and b_low < a_high
+
+
+def same_items(a: Array, b: Array) -> bool:
+    """Whether two arrays are the same items in the same order."""
+    return a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype and address(a) == address(b)
+
+
+def moved(array: Array, origin: Array, memory: np.ndarray[Any, np.dtype[np.uint8]], offset: int) -> Array:
+    """The view of `memory` that lies to `offset` as `array` lies to the start of `origin`."""
+    start = offset + address(array) - extent(origin)[0]
+    if array.size == 0:
+        return np.empty(array.shape, array.dtype)
+    return np.ndarray(array.shape, array.dtype, buffer=memory.data, offset=start, strides=array.strides)
+
+
+def as_bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The memory of a contiguous array as bytes."""
+    return array.reshape(-1).view(np.uint8)

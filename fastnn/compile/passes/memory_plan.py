@@ -1,0 +1,77 @@
+"""The memory plan: lifetimes of temporaries become offsets in one arena."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Array
+from ..memory import extent, moved, root
+from ..recording import Recording
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+@dataclass
+class Placement:
+    """Where one temporary lies in the arena, and from which instruction to which it is alive."""
+
+    array: Array
+    first: int
+    last: int
+    offset: int = 0
+
+    @property
+    def bytes(self) -> int:
+        low, high = extent(self.array)
+        return -(-(high - low) // ALIGNMENT) * ALIGNMENT
+
+    def clashes(self, other: Placement) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+def lifetimes(recording: Recording) -> list[Placement]:
+    """Every temporary with its lifetime; inputs and outputs are alive throughout."""
+    uses = recording.uses()
+    end = len(recording.instructions)
+    found = [Placement(a, uses[key][0], uses[key][-1]) for key, a in recording.temporaries().items()]
+    return found + [Placement(root(a), 0, end) for a in recording.inputs]
+
+
+def assign_offsets(placements: list[Placement]) -> int:
+    """Give each placement the lowest offset free during its lifetime, largest first; returns the bytes needed in all."""
+    placed: list[Placement] = []
+    for p in sorted(placements, key=lambda p: (-p.bytes, p.first)):
+        p.offset = 0
+        for other in sorted((q for q in placed if q.clashes(p)), key=lambda q: q.offset):
+            if p.offset + p.bytes <= other.offset:
+                break
+            p.offset = max(p.offset, other.offset + other.bytes)
+        placed.append(p)
+    return max((p.offset + p.bytes for p in placed), default=0)
+
+
+def new_arena(bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Fresh zeroed memory whose first byte is aligned."""
+    raw = np.zeros(bytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + bytes]
+
+
+def plan_memory(recording: Recording, arena: np.ndarray[Any, np.dtype[np.uint8]] | None = None) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Move inputs and temporaries into `arena`, or into a new one where it is too small; returns the arena used."""
+    placements = lifetimes(recording)
+    needed = assign_offsets(placements)
+    if arena is None or len(arena) < needed:
+        arena = new_arena(needed)
+    memory = arena
+    where = {id(p.array): p for p in placements}
+
+    def change(a: Array) -> Array:
+        p = where.get(id(root(a)))
+        return a if p is None else moved(a, p.array, memory, p.offset)
+
+    recording.substitute(change)
+    return arena

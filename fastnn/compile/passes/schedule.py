@@ -1,0 +1,51 @@
+"""The schedule: which instructions are worth sharing among threads, and where threads must meet."""
+
+from __future__ import annotations
+
+from ...kernels import Instruction, Program
+from ..cost import cost
+from ..memory import extent
+from ..recording import Recording
+
+# Meeting at a barrier costs a few tenths of a microsecond; an instruction shorter than this many cycles is not worth one.
+SHARING_PAYS = 8_000
+WAKING_PAYS = 60_000  # cycles of a whole program below which waking another thread costs more than it saves
+
+Range = tuple[int, int]
+
+
+def _touches(ranges: list[Range], others: list[Range]) -> bool:
+    return any(low < other_high and other_low < high for low, high in ranges for other_low, other_high in others)
+
+
+def schedule(recording: Recording) -> Program:
+    """The program of a recording whose memory is planned."""
+    instructions = recording.instructions
+    cycles = [cost(i).cycles for i in instructions]
+    worth_it = sum(cycles) >= WAKING_PAYS
+    alone = [not worth_it or c < SHARING_PAYS for c in cycles]
+    return Program(instructions, barriers(instructions, alone), alone)
+
+
+def barriers(instructions: list[Instruction], alone: list[bool]) -> list[bool]:
+    """Whether all threads must meet before each instruction: if it conflicts with one since their last meeting.
+
+    Two instructions conflict if one writes memory that the other touches, unless the same thread runs both alone.
+    """
+    found: list[bool] = []
+    written: dict[bool, list[Range]] = {True: [], False: []}
+    read: dict[bool, list[Range]] = {True: [], False: []}
+    for instruction, single in zip(instructions, alone, strict=True):
+        outputs = [extent(a) for a in instruction.outputs]
+        inputs = [extent(a) for a in instruction.inputs]
+        # only a lone instruction can follow a lone one without a meeting
+        kinds = (False,) if single else (True, False)
+        meet = not found or any(_touches(outputs + inputs, written[k]) or _touches(outputs, read[k]) for k in kinds)
+        if meet:
+            written, read = {True: [], False: []}, {True: [], False: []}
+        found.append(meet)
+        written[single] += outputs
+        read[single] += inputs
+    return found
+
+

@@ -1,0 +1,30 @@
+"""Row gathers and scatters, the log of results, and the cursor."""
+
+
+def take_rows(team, y, x, order, cursor):
+    part, parts = team
+    B, D = y.shape
+    for i in range(B * part // parts, B * (part + 1) // parts):
+        row = order[cursor[0] + i]
+        for j in range(D):
+            y[i, j] = x[row, j]
+
+
+def put_rows(team, y, x, order, cursor):
+    part, parts = team
+    B, D = x.shape
+    for i in range(B * part // parts, B * (part + 1) // parts):
+        row = order[cursor[0] + i]
+        for j in range(D):
+            y[row, j] = x[i, j]
+
+
+def note(team, log, value, cursor):
+    if team[0] == 0:
+        log[cursor[1]] = value[0]
+
+
+def advance(team, cursor, rows):
+    if team[0] == 0:
+        cursor[0] += rows
+        cursor[1] += 1
