@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,6 +131,15 @@ class Signature:
     def dtypes(self, operands: Sequence[Any]) -> str:
         """The dtypes of the array operands, as one word such as "f4f4i8": it names the compiled variant."""
         return "".join([operands[i].dtype.str[1:] for i in self.arrays])
+
+    def variants(self) -> list[str]:
+        """Every word that `dtypes` can return: one for each combination of dtypes that the signature allows."""
+        words = {
+            "".join([dtype.str[1:] for dtype in combination]): None
+            for lead in KINDS["float"]
+            for combination in product(*[(lead,) if self.kinds[i].kind == "float" else KINDS[self.kinds[i].kind] for i in self.arrays])
+        }
+        return list(words)
 
     def encode(self, operands: Sequence[Any]) -> list[int]:
         """The record of a call: its operands as 64-bit words."""
