@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -26,7 +26,9 @@ DTYPES = (*FLOATS, np.dtype(np.int64), np.dtype(np.uint8), np.dtype(np.bool_))
 
 class _Mode(threading.local):
     grad_enabled = True
+    nesting = 0  # how many gradients of functions are being taken around this point
     run = staticmethod(kernels.run)
+    guard = staticmethod(lambda array, check: check(array))
 
 
 mode = _Mode()
@@ -62,7 +64,8 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        shape: tuple[int, ...] = self.data.shape
+        return shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -124,7 +127,9 @@ class Tensor:
 
     def _needs_values(self, what: str) -> None:
         if mode.run is not kernels.run:
-            raise StateError(f"{what}: a program is being recorded, so this tensor has no values yet; use eager mode for code that looks at them")
+            raise StateError(
+                f"{what}: a program is being recorded, so this tensor has no values yet; use eager mode for code that looks at them"
+            )
 
     def backward(self, gradient: Tensor | Array | None = None) -> None:
         """Add to `grad` of every leaf that requires it the gradient of this tensor.
@@ -191,36 +196,54 @@ class Tensor:
         def sqrt(self) -> Tensor: ...
         def abs(self) -> Tensor: ...
         def pow(self, exponent: Any) -> Tensor: ...
+        def __iter__(self) -> Iterator[Tensor]: ...
+        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def broadcast_to(self, *shape: Any) -> Tensor: ...
+        def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]: ...
+        def clip(self, low: float | None = None, high: float | None = None) -> Tensor: ...
+        def contiguous(self) -> Tensor: ...
+        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
+        def matmul(self, other: Any) -> Tensor: ...
+        def permute(self, *dims: Any) -> Tensor: ...
+        def relu(self) -> Tensor: ...
+        def sigmoid(self) -> Tensor: ...
+        def split(self, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]: ...
+        def squeeze(self, dim: Any = None) -> Tensor: ...
+        def tanh(self) -> Tensor: ...
+        def unsqueeze(self, dim: int) -> Tensor: ...
         def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
         def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
         def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
         def var(self, axis: Any = None, keepdims: bool = False, correction: int = 1) -> Tensor: ...
         def reshape(self, *shape: Any) -> Tensor: ...
-        def transpose(self, *axes: Any) -> Tensor: ...
+        def transpose(self, dim0: int, dim1: int) -> Tensor: ...
         def astype(self, dtype: Any) -> Tensor: ...
 
         @property
         def T(self) -> Tensor: ...
 
 
-def gradients(result: Tensor, dy: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def gradients(result: Tensor, dy: Tensor, ends: Sequence[Tensor] = ()) -> Iterator[tuple[Tensor, Tensor]]:
     """Walk the tape backwards from `result`, whose gradient is `dy`, and yield each leaf with its gradient.
 
-    A leaf's gradient is complete when it is yielded. Nothing is stored in the leaves.
+    A leaf's gradient is complete when it is yielded. Nothing is stored in the leaves. The tensors `ends` count as leaves.
     """
-    from .ops import sum_to  # the one op that the chain rule itself needs: it undoes broadcasting
+    from .ops.reduce import sum_to  # the one op that the chain rule itself needs: it undoes broadcasting
 
     pending = {id(result): dy}
+    last = {id(x) for x in ends}
     for y in reversed(topological_order(result)):
+        if id(y) not in pending:
+            continue  # nothing but what lies behind an end leads here
         dy = pending.pop(id(y))
-        if y.is_leaf:
+        if y.is_leaf or id(y) in last:
             yield y, dy
+            continue
         for x, rule in y._parents:
-            if x.requires_grad:
-                dx = rule(y, dy)
-                dx = dx if dx.shape == x.shape else sum_to(dx, x.shape)
-                pending[id(x)] = dx if id(x) not in pending else pending[id(x)] + dx
+            dx = rule(y, dy)
+            dx = dx if dx.shape == x.shape else sum_to(dx, x.shape)
+            pending[id(x)] = dx if id(x) not in pending else pending[id(x)] + dx
 
 
 def topological_order(result: Tensor) -> list[Tensor]:
@@ -231,7 +254,7 @@ def topological_order(result: Tensor) -> list[Tensor]:
     while path:
         y, inputs = path[-1]
         for x, _ in inputs:
-            if x.requires_grad and id(x) not in seen:
+            if id(x) not in seen:
                 seen.add(id(x))
                 path.append((x, iter(x._parents)))
                 break
@@ -242,11 +265,11 @@ def topological_order(result: Tensor) -> list[Tensor]:
 
 
 def record(data: Array, *parents: tuple[Tensor, Rule]) -> Tensor:
-    """The result of an operation: `data`, with a gradient rule for each input that may need one."""
+    """The result of an operation: `data`, with the gradient rules of those inputs that require a gradient."""
     y = Tensor(data)
     if mode.grad_enabled and any(x.requires_grad for x, _ in parents):
         y.requires_grad = True
-        y._parents = parents
+        y._parents = tuple([parent for parent in parents if parent[0].requires_grad])
     return y
 
 
@@ -308,14 +331,19 @@ def as_float(x: Any, name: str = "input") -> Tensor:
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
-    """Run the body of a `with` statement without recording gradients."""
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Run the body of a `with` statement with or without recording gradients."""
     before = mode.grad_enabled
-    mode.grad_enabled = False
+    mode.grad_enabled = enabled
     try:
         yield
     finally:
         mode.grad_enabled = before
+
+
+def no_grad() -> AbstractContextManager[None]:
+    """Run the body of a `with` statement without recording gradients."""
+    return grad_mode(False)
 
 
 def is_grad_enabled() -> bool:
@@ -325,6 +353,8 @@ def is_grad_enabled() -> bool:
 
 def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Tensor, Any]]:
     """A function that returns what `function` returns, and its gradient.
+
+    Within another such function, or where an argument itself requires a gradient, both results can be differentiated further.
 
     Parameters
     ----------
@@ -338,22 +368,36 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
         values = list(args)
+        on_tape = mode.grad_enabled and (mode.nesting > 0 or any(isinstance(a, Tensor) and a.requires_grad for a in args))
         for i in positions:
             if not -len(values) <= i < len(values):
                 raise ArgumentError(f"argnums: there is no positional argument {i}, the call has {len(values)}")
-            values[i] = Tensor(as_float(values[i], f"argument {i}").data, requires_grad=True)
-        result = function(*values, **kwargs)
+            values[i] = _variable(as_float(values[i], f"argument {i}"))
+        mode.nesting += 1
+        try:
+            with grad_mode(True):
+                result = function(*values, **kwargs)
+        finally:
+            mode.nesting -= 1
         if not isinstance(result, Tensor) or result.size != 1:
             got = f"shape {result.shape}" if isinstance(result, Tensor) else type(result).__name__
             raise ShapeError(f"grad: the function must return a tensor with one element, got {got}")
+        wanted = [values[i] for i in positions]
         found: dict[int, Tensor] = {}
         if result.requires_grad:
-            with no_grad():
-                found = {id(x): dx for x, dx in gradients(result, Tensor(np.ones(result.shape, result.dtype)))}
-        grads = tuple(found.get(id(values[i]), Tensor(np.zeros_like(values[i].data))) for i in positions)
-        return result.detach(), grads[0] if single else grads
+            with grad_mode(on_tape):
+                found = {id(x): dx for x, dx in gradients(result, Tensor(np.ones(result.shape, result.dtype)), wanted)}
+        grads = tuple(found.get(id(x), Tensor(np.zeros_like(x.data))) for x in wanted)
+        return result if on_tape else result.detach(), grads[0] if single else grads
 
     return both
+
+
+def _variable(x: Tensor) -> Tensor:
+    """A new tensor with the values of `x` to differentiate by; what depends on it depends on `x`, too, if that is on a tape."""
+    if mode.grad_enabled and x.requires_grad:
+        return record(x.data, (x, lambda y, dy: dy))
+    return Tensor(x.data, requires_grad=True)
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:

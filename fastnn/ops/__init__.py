@@ -1,83 +1,33 @@
-"""Operations on tensors: each validates its arguments, runs kernels, and notes its gradient rules on the tape."""
+"""Operations on tensors: each validates its arguments, runs kernels, and notes its gradient rules on the tape.
+
+Their public face is `fastnn.nn.functional`; here they become operators and methods of tensors.
+"""
 
 from ..tensor import Tensor
-from .activations import (
-    celu,
-    elu,
-    gelu,
-    hardsigmoid,
-    hardswish,
-    hardtanh,
-    leaky_relu,
-    logsigmoid,
-    maxout,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softplus,
-    softsign,
-    tanh,
-)
-from .classification import cross_entropy, nll_loss
+from .activations import relu, sigmoid, tanh
 from .elementwise import (
     absolute,
     add,
     clip,
     cos,
     divide,
-    erf,
     exp,
     greater,
     greater_equal,
     less,
     less_equal,
     log,
-    maximum,
-    minimum,
     multiply,
     negative,
     power,
-    sign,
     sin,
     sqrt,
     subtract,
-    where,
 )
-from .indexing import embedding, getitem, iterate
-from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    hinge_loss,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    smooth_l1_loss,
-)
-from .matmul import bilinear, linear, matmul
-from .reduce import argmax, max, mean, min, sum, sum_to, var
-from .shape import (
-    astype,
-    broadcast_to,
-    chunk,
-    concatenate,
-    contiguous,
-    flatten,
-    pad,
-    permute,
-    reshape,
-    reverse_dims,
-    split,
-    squeeze,
-    stack,
-    transpose,
-    unsqueeze,
-)
-from .softmax import log_softmax, softmax
+from .indexing import getitem, iterate
+from .matmul import matmul
+from .reduce import argmax, max, mean, min, sum, var
+from .shape import astype, broadcast_to, chunk, contiguous, flatten, permute, reshape, reverse_dims, split, squeeze, transpose, unsqueeze
 
 METHODS = {
     "__add__": add,

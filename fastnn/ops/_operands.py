@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..errors import ArgumentError, DTypeError, ShapeError, StateError
-from ..tensor import Array, Rule, Tensor, as_float, as_tensor, mode, run
+from ..errors import ArgumentError, DTypeError, ShapeError
+from ..tensor import Array, Tensor, as_float, as_tensor, mode, run
 
 Axes = int | Sequence[int] | None
 
@@ -23,14 +23,19 @@ def together(**operands: Any) -> list[Tensor]:
     return [as_tensor(x, like, k) for k, x in operands.items()]
 
 
+def adopting(input: Any, weight: Any) -> Tensor:
+    """`input` as a float tensor; a plain array takes on the dtype of a weight that is a tensor."""
+    return as_float(input) if weight is None else together(input=input, weight=weight)[0]
+
+
 def optional(x: Any, like: Tensor, name: str, shape: tuple[int, ...]) -> Tensor | None:
     """`x` as a tensor of `like`'s dtype and of `shape`; None stays None."""
     if x is None:
         return None
-    x = as_tensor(x, like, name)
-    if x.shape != shape:
-        raise ShapeError(f"{name} must have shape {shape}, got {x.shape}")
-    return x
+    given = as_tensor(x, like, name)
+    if given.shape != shape:
+        raise ShapeError(f"{name} must have shape {shape}, got {given.shape}")
+    return given
 
 
 def values_are_there() -> bool:
@@ -104,7 +109,7 @@ def constant(size: int, dtype: Any, value: float) -> Array:
     return y
 
 
-def count(shape: Sequence[int]) -> int:
+def count(shape: Iterable[int]) -> int:
     """How many elements an array of `shape` has."""
     return math.prod(shape)
 
@@ -116,15 +121,6 @@ def positive(name: str, value: float, zero: bool = False) -> float:
     return float(value)
 
 
-def either(fast: Rule, composed: Rule) -> Rule:
-    """A gradient rule in two forms: one kernel, or a composition of operations where the gradient itself is differentiated."""
-    return lambda y, dy: (composed if mode.grad_enabled else fast)(y, dy)
-
-
-def only_once(operation: str) -> Rule:
-    """The rule of a gradient that has no further derivative here."""
-
-    def rule(y: Tensor, dy: Tensor) -> Tensor:
-        raise StateError(f"{operation}: its gradient cannot be differentiated again")
-
-    return rule
+def vector(x: Tensor | None, size: int, like: Tensor, default: float) -> Array:
+    """The values of an optional vector of weights; `default` everywhere where it is None."""
+    return constant(size, like.dtype, default) if x is None else block(x.data, (size,))

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError, unknown_name
 from ..tensor import Array, Tensor, as_float, as_tensor, record, run
-from ._operands import axis_of, either, together
+from ._operands import axis_of, together
+from ._rules import either
 from .elementwise import absolute, erf, exp, minimum, where
 from .reduce import max
 from .shape import reshape

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
 from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, record, run
-from ._operands import block, constant, either, optional, values_are_there
+from ._operands import block, constant, optional, values_are_there, vector
+from ._rules import either
 from .elementwise import exp
 from .losses import reducer
 from .reduce import sum
@@ -91,7 +92,7 @@ def cross_entropy(
         losses = -sum(log_softmax(rows) * (t if weight is None else t * weight), -1)
         return _reduced(losses, None, sample_weight, shape, reduction)
     flat = labels(target, classes, shape, ignore_index)
-    w = constant(classes, x.dtype, 1.0) if weight is None else block(weight.data, (classes,))
+    w = vector(weight, classes, x, 1.0)
     losses = _cross_entropy(rows, flat, w, float(label_smoothing), ignore_index)
     return _reduced(losses, (flat, w, ignore_index), sample_weight, shape, reduction)
 
@@ -103,7 +104,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IG
     classes = rows.shape[1]
     weight = optional(weight, x, "weight", (classes,))
     flat = labels(target, classes, shape, ignore_index)
-    w = constant(classes, x.dtype, 1.0) if weight is None else block(weight.data, (classes,))
+    w = vector(weight, classes, x, 1.0)
     return _reduced(_nll(rows, flat, w, ignore_index), (flat, w, ignore_index), None, shape, reduction)
 
 
@@ -123,7 +124,9 @@ def _class_rows(x: Tensor) -> Tensor:
     return reshape(permute(x, 0, *range(2, x.ndim), 1), -1, x.shape[1])
 
 
-def _reduced(losses: Tensor, labelled: tuple[Array, Array, int] | None, sample_weight: Tensor | None, shape: tuple[int, ...], reduction: str) -> Tensor:
+def _reduced(
+    losses: Tensor, labelled: tuple[Array, Array, int] | None, sample_weight: Tensor | None, shape: tuple[int, ...], reduction: str
+) -> Tensor:
     """The losses of the samples, weighted and reduced; a mean is divided by the weights of the samples."""
     if sample_weight is not None:
         sample_weight = reshape(sample_weight, losses.size)

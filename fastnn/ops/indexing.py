@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, record, run
-from ._operands import block, count, only_once, values_are_there
+from ._operands import block, count, values_are_there
+from ._rules import only_once
 from .shape import astype, window
 
 NO_ROW = -1  # padding index of an embedding without one

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import ShapeError, unknown_name
 from ..tensor import Rule, Tensor, as_tensor, record, run
-from ._operands import either, positive, together
+from ._operands import positive, together
+from ._rules import either
 from .activations import sigmoid, softplus
 from .elementwise import clip, exp, log, maximum, sign, where
 from .reduce import mean, sum
@@ -66,8 +67,8 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     reduce = reducer(reduction)
     delta = positive("huber_loss: delta", delta)
     x, t = _alike(input, target)
-    bounded = lambda d, dy: clip(d, -delta, delta) * dy  # noqa: E731
-    return reduce(_elements("huber", x, t, lambda y, dy: bounded(x - t, dy), lambda y, dy: bounded(t - x, dy), delta))
+    to_input: Rule = lambda y, dy: clip(x - t, -delta, delta) * dy  # noqa: E731
+    return reduce(_elements("huber", x, t, to_input, lambda y, dy: clip(t - x, -delta, delta) * dy, delta))
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -115,9 +116,9 @@ def binary_cross_entropy_with_logits(
 def _weighted(loss: Tensor, weight: Any) -> Tensor:
     if weight is None:
         return loss
-    weight = as_tensor(weight, loss, "weight")
-    _check_broadcast("weight", weight, loss)
-    return loss * weight
+    factor = as_tensor(weight, loss, "weight")
+    _check_broadcast("weight", factor, loss)
+    return loss * factor
 
 
 def _check_broadcast(name: str, x: Tensor, to: Tensor) -> None:
@@ -147,5 +148,8 @@ def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "m
     """max(0, margin - t x) for targets t of -1 and 1."""
     reduce = reducer(reduction)
     x, t = _alike(input, target)
-    violated = lambda dy, other: where(x * t < margin, -other * dy, 0.0)  # noqa: E731
-    return reduce(_elements("hinge", x, t, lambda y, dy: violated(dy, t), lambda y, dy: violated(dy, x), float(margin)))
+
+    def towards(other: Tensor) -> Rule:
+        return lambda y, dy: where(x * t < margin, -other * dy, 0.0)
+
+    return reduce(_elements("hinge", x, t, towards(t), towards(x), float(margin)))

@@ -36,7 +36,9 @@ def matmul(a: Any, b: Any) -> Tensor:
         return squeeze(matmul(unsqueeze(a, 0), b), -2 if b.ndim > 1 else 0)
     if b.ndim == 1:
         return squeeze(matmul(a, unsqueeze(b, 1)), -1)
-    return record(_product(a.data, b.data), (a, lambda y, dy: matmul(dy, transpose(b, -1, -2))), (b, lambda y, dy: _right_gradient(dy, a, b)))
+    return record(
+        _product(a.data, b.data), (a, lambda y, dy: matmul(dy, transpose(b, -1, -2))), (b, lambda y, dy: _right_gradient(dy, a, b))
+    )
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -126,7 +128,9 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
         raise ShapeError(f"bilinear: weight must have shape (out_features, in1_features, in2_features), got {weight.shape}")
     O, I, J = weight.shape
     if not a.ndim or a.shape[-1] != I or b.shape != (*a.shape[:-1], J):
-        raise ShapeError(f"bilinear: inputs must have shapes (..., {I}) and (..., {J}) for a weight of shape {weight.shape}, got {a.shape} and {b.shape}")
+        raise ShapeError(
+            f"bilinear: inputs must have shapes (..., {I}) and (..., {J}) for a weight of shape {weight.shape}, got {a.shape} and {b.shape}"
+        )
     bias = optional(bias, a, "bias", (O,))
     products = sum(matmul(_as_rows(a), weight) * _as_rows(b), -1)  # (O, rows)
     y = reshape(transpose(products, 0, 1), *a.shape[:-1], O)

@@ -70,8 +70,8 @@ def var(x: Any, axis: Axes = None, keepdims: bool = False, correction: float = 1
         raise ArgumentError(f"var: needs more than {correction} elements along axis {axis}, got shape {x.shape}")
     if len(_runs(axes)) > 1:
         others = tuple(i for i in range(x.ndim) if i not in axes)
-        y = var(permute(x, others + axes), tuple(range(len(others), x.ndim)), correction=correction)
-        return reshape(y, _kept(x.shape, axes, keepdims))
+        last = var(permute(x, others + axes), tuple(range(len(others), x.ndim)), correction=correction)
+        return reshape(last, _kept(x.shape, axes, keepdims))
     O, R, I = _sizes(x.shape, axes) if axes else (x.size, 1, 1)
     kept = _kept(x.shape, axes)
     y = np.empty(_kept(x.shape, axes, keepdims), x.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,8 @@ def reverse_dims(x: Any) -> Tensor:
 
 def contiguous(x: Any) -> Tensor:
     """x in C-contiguous memory: itself where it is already, else a copy."""
-    x = as_tensor(x)
-    return x if x.data.flags.c_contiguous else record(dense(x.data), (x, lambda y, dy: dy))
+    t = as_tensor(x)
+    return t if t.data.flags.c_contiguous else record(dense(t.data), (t, lambda y, dy: dy))
 
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
@@ -99,15 +100,15 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
 
 def astype(x: Any, dtype: Any) -> Tensor:
     """x converted to `dtype`, one of the supported dtypes; a gradient passes between float32 and float64."""
-    x = as_tensor(x)
+    t = as_tensor(x)
     wanted = np.dtype(dtype)
     if wanted not in DTYPES:
         raise DTypeError(f"astype: dtype must be one of {', '.join(map(str, DTYPES))}, got {wanted}")
-    if wanted == x.dtype:
-        return x
-    y = np.empty(x.shape, wanted)
-    run("copy", y, x.data)
-    return record(y, (x, lambda y, dy: astype(dy, x.dtype))) if wanted in FLOATS else Tensor(y)
+    if wanted == t.dtype:
+        return t
+    y = np.empty(t.shape, wanted)
+    run("copy", y, t.data)
+    return record(y, (t, lambda y, dy: astype(dy, t.dtype))) if wanted in FLOATS else Tensor(y)
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
@@ -122,11 +123,13 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
         if part.dtype != first.dtype:
             raise DTypeError(f"concatenate: tensors[{i}] has dtype {part.dtype}, tensors[0] has {first.dtype}")
         if part.ndim != first.ndim or part.shape[:at] + part.shape[at + 1 :] != first.shape[:at] + first.shape[at + 1 :]:
-            raise ShapeError(f"concatenate: tensors[{i}] has shape {part.shape}; but for axis {axis} it must be that of tensors[0], {first.shape}")
+            raise ShapeError(
+                f"concatenate: tensors[{i}] has shape {part.shape}; but for axis {axis} it must be that of tensors[0], {first.shape}"
+            )
     edges = np.cumsum([0] + [part.shape[at] for part in parts]).tolist()
     y = np.empty((*first.shape[:at], edges[-1], *first.shape[at + 1 :]), first.dtype)
     parents = []
-    for part, start, stop in zip(parts, edges[:-1], edges[1:], strict=True):
+    for part, (start, stop) in zip(parts, pairwise(edges), strict=True):
         index = (slice(None),) * at + (slice(start, stop),)
         run("copy", y[index], part.data)
         parents.append((part, lambda y, dy, index=index: window(dy, index)))
@@ -153,7 +156,7 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor
         if sum(sizes) != size or any(n < 0 for n in sizes):
             raise ShapeError(f"split: sizes must not be negative and add up to {size}, got {sizes}")
     edges = np.cumsum([0, *sizes]).tolist()
-    return tuple(window(x, (slice(None),) * at + (slice(a, b),)) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(window(x, (slice(None),) * at + (slice(a, b),)) for a, b in pairwise(edges))
 
 
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -193,7 +196,7 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) 
     if len(pad) % 2 or len(pad) > 2 * x.ndim or any(n < 0 for n in pad):
         raise ShapeError(f"pad must hold two sizes of at least 0 for each of at most {x.ndim} dimensions, got {tuple(pad)}")
     around = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[::2], pad[1::2], strict=True))[::-1]
-    index = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, around, strict=True))
+    index: tuple[Any, ...] = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, around, strict=True))
     y = filled(tuple(n + before + after for n, (before, after) in zip(x.shape, around, strict=True)), x.dtype, value)
     run("copy", y[(*index, ...)], x.data)
     return record(y, (x, lambda y, dy: window(dy, index)))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor, as_float, record, run
-from ._operands import axis_of, count, dense, either
+from ._operands import axis_of, count, dense
+from ._rules import either
 from .elementwise import exp
 from .reduce import sum
 from .shape import transpose

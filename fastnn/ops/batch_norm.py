@@ -1,0 +1,126 @@
+"""Normalisation of each channel over the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError, StateError
+from ..tensor import Array, Tensor, record, run
+from ._operands import adopting, block, count, optional, positive, vector
+from ._rules import Shared, either, if_given
+from .elementwise import sqrt
+from .reduce import mean, sum, var
+from .shape import reshape
+
+
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """y = (x - mean) / sqrt(var + eps) weight + bias, channel by channel. Ioffe & Szegedy 2015, alg. 1 and 2.
+
+    Parameters
+    ----------
+    input
+        (N, C) or (N, C, ...)
+    running_mean, running_var
+        (C,); None in training keeps no statistics. In training mean and variance are those of the batch, and the running ones
+        become (1 - momentum) running + momentum batch, in place, with the unbiased variance; otherwise they are the running ones.
+    weight, bias
+        (C,), or None for ones and zeros.
+
+    Raises
+    ------
+    ShapeError
+        If a shape is not as above, or, in training, there is only one value for each channel.
+    StateError
+        If there are no running statistics where they are needed.
+    """
+    x = adopting(input, weight)
+    if x.ndim < 2:
+        raise ShapeError(f"batch_norm: input must have shape (N, C) or (N, C, ...), got {x.shape}")
+    eps = positive("batch_norm: eps", eps, zero=True)
+    C = x.shape[1]
+    N, L = x.shape[0], count(x.shape[2:])
+    scale, shift = optional(weight, x, "weight", (C,)), optional(bias, x, "bias", (C,))
+    average, spread = optional(running_mean, x, "running_mean", (C,)), optional(running_var, x, "running_var", (C,))
+    w, b = vector(scale, C, x, 1.0), vector(shift, C, x, 0.0)
+    planes = block(x.data, (N, C, L))
+    y = np.empty(x.shape, x.dtype)
+    if training:
+        if N * L == 1:
+            raise ShapeError(f"batch_norm: training needs more than one value for each channel, got shape {x.shape}")
+        mu, variance = np.empty(C, x.dtype), np.empty(C, x.dtype)
+        run("batch_norm", y.reshape(N, C, L), mu, variance, planes, w, b, eps)
+        if average is not None:
+            run("exponential_average", average.data, mu, momentum, 1.0)
+        if spread is not None:
+            run("exponential_average", spread.data, variance, momentum, N * L / max(1, N * L - 1))
+    else:
+        if average is None or spread is None:
+            raise StateError("batch_norm: running_mean and running_var are needed outside training")
+        mu, variance = average.data, spread.data
+        run("batch_norm_inference", y.reshape(N, C, L), planes, mu, variance, w, b, eps)
+
+    def to_all(dy: Array) -> tuple[Array, Array, Array]:
+        dx, dweight, dbias = np.empty(x.shape, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
+        run("batch_norm_grad", dx.reshape(N, C, L), dweight, dbias, block(dy, (N, C, L)), planes, w, mu, variance, eps)
+        return dx, dweight, dbias
+
+    def to_weight_and_bias(dy: Array) -> tuple[Array, Array]:
+        dweight, dbias = np.empty(C, x.dtype), np.empty(C, x.dtype)
+        run("batch_norm_weight_grad", dweight, dbias, block(dy, (N, C, L)), planes, mu, variance, eps)
+        return dweight, dbias
+
+    def to_input_alone(y: Tensor, dy: Tensor) -> Tensor:
+        dx = np.empty(x.shape, x.dtype)
+        run("batch_norm_inference_grad", dx.reshape(N, C, L), block(dy.data, (N, C, L)), variance, w, eps)
+        return Tensor(dx)
+
+    whole = training and x.requires_grad
+    shared = Shared(to_all if whole else to_weight_and_bias)
+    again = _Composed(x, scale, None if training else (mu, variance), eps)
+    return record(
+        y,
+        (x, either(shared.rule(0) if whole else to_input_alone, again.to_input)),
+        *if_given(scale, either(shared.rule(int(whole)), again.to_weight)),
+        *if_given(shift, either(shared.rule(1 + int(whole)), again.to_bias)),
+    )
+
+
+class _Composed:
+    """The gradient rules as operations, for higher derivatives."""
+
+    def __init__(self, x: Tensor, weight: Tensor | None, statistics: tuple[Array, Array] | None, eps: float) -> None:
+        self.x, self.weight, self.statistics, self.eps = x, weight, statistics, eps
+        self.axes = (0, *range(2, x.ndim))
+        self.across = (x.shape[1], *(1,) * (x.ndim - 2))  # how a vector of channels broadcasts to x
+
+    def _normalised(self) -> tuple[Tensor, Tensor]:
+        if self.statistics is None:
+            mu, variance = mean(self.x, self.axes, keepdims=True), var(self.x, self.axes, keepdims=True, correction=0)
+        else:
+            mu, variance = (Tensor(s.reshape(self.across)) for s in self.statistics)
+        rstd = 1.0 / sqrt(variance + self.eps)
+        return (self.x - mu) * rstd, rstd
+
+    def to_input(self, y: Tensor, dy: Tensor) -> Tensor:
+        xhat, rstd = self._normalised()
+        g = dy if self.weight is None else dy * reshape(self.weight, self.across)
+        if self.statistics is not None:
+            return g * rstd
+        return rstd * (g - mean(g, self.axes, keepdims=True) - xhat * mean(g * xhat, self.axes, keepdims=True))
+
+    def to_weight(self, y: Tensor, dy: Tensor) -> Tensor:
+        return sum(dy * self._normalised()[0], self.axes)
+
+    def to_bias(self, y: Tensor, dy: Tensor) -> Tensor:
+        return sum(dy, self.axes)
