@@ -122,9 +122,11 @@ class Signature:
 
     def __init__(self, name: str, twin: Callable[..., None]) -> None:
         self.name = name
-        self.parameters: dict[str, Parameter] = {k: p for k, p in twin.__annotations__.items() if k != "return"}
+        code = twin.__code__
+        # The order of __annotations__ is no guide: some versions of Python list those before a "/" last.
+        self.parameters: dict[str, Parameter] = {name: twin.__annotations__[name] for name in code.co_varnames[: code.co_argcount]}
         self.kinds = tuple(self.parameters.values())
-        self.outputs = twin.__code__.co_posonlyargcount  # a twin's outputs stand before the "/"
+        self.outputs = code.co_posonlyargcount  # a twin's outputs stand before the "/"
         self.nested = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array) and p.layout == "elementwise")
         self.arrays = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array))
 
