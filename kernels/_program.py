@@ -70,6 +70,14 @@ class Program:
         self._entry = INTERPRET.entry("i8i8")
         self._call = as_record(INTERPRET.signature.encode((self._table, self._meeting, 1)))
 
+    def extended(self, before: Sequence[Instruction], after: Sequence[Instruction]) -> "Program":
+        """This program with further instructions around it; each of those waits for all that stands before it and runs alone."""
+        return Program(
+            [*before, *self.instructions, *after],
+            [True] * len(before) + [i == 0 or b for i, b in enumerate(self.barriers)] + [True] * len(after),
+            [True] * len(before) + self.alone + [True] * len(after),
+        )
+
     def replace(self, index: int, *operands: Any) -> None:
         """Give instruction `index` other operands of the same dtypes."""
         name = self.instructions[index].kernel

@@ -28,16 +28,23 @@ class Recording:
         Arrays that the caller reads after each run.
     state
         Arrays that live longer than the program: parameters, buffers, optimiser state.
+    guards
+        Arrays whose values eager code would have checked, each with the function that checks them.
     """
 
     instructions: list[Instruction] = field(default_factory=list)
     inputs: list[Array] = field(default_factory=list)
     outputs: list[Array] = field(default_factory=list)
     state: list[Array] = field(default_factory=list)
+    guards: list[tuple[Array, Callable[[Array], None]]] = field(default_factory=list)
 
     def append(self, kernel: str, *operands: Any) -> None:
         """Note a kernel call instead of making it."""
         self.instructions.append(Instruction(kernel, operands))
+
+    def guard(self, array: Array, check: Callable[[Array], None]) -> None:
+        """Note a check of values that are not there yet."""
+        self.guards.append((array, check))
 
     def temporaries(self) -> dict[int, Array]:
         """The memory that only the program itself uses, by id: written before it is read, and neither input nor state."""
@@ -67,15 +74,16 @@ class Recording:
         ]
         self.inputs = [change(a) for a in self.inputs]
         self.outputs = [change(a) for a in self.outputs]
+        self.guards = [(change(a), check) for a, check in self.guards]
 
 
 @contextmanager
 def recording(state: Sequence[Array] = ()) -> Iterator[Recording]:
     """Note all kernel calls of this thread in the body of a `with` statement instead of making them."""
     result = Recording(state=list(state))
-    before = mode.run
-    mode.run = result.append
+    before = mode.run, mode.guard
+    mode.run, mode.guard = result.append, result.guard
     try:
         yield result
     finally:
-        mode.run = before
+        mode.run, mode.guard = before

@@ -28,3 +28,8 @@ def advance(team, cursor, rows):
     if team[0] == 0:
         cursor[0] += rows
         cursor[1] += 1
+
+
+def advance_stream(team, state):
+    if team[0] == 0:
+        state[1] += 1

@@ -5,7 +5,7 @@ A cursor holds two numbers: how many examples of the order are done, and how man
 
 import numpy as np
 
-from .._signature import Array, Doubles, Int, Ints
+from .._signature import Array, Doubles, Int, Ints, Words
 
 AnyRows = Array("any", "contiguous", ("B", "D"))
 AnyTable = Array("any", "contiguous", ("N", "D"))
@@ -29,3 +29,8 @@ def note(log: Doubles("S"), /, value: Array("any", "contiguous", ("1",)), cursor
 def advance(cursor: Ints("2"), /, rows: Int) -> None:
     """The cursor moves on by one step of `rows` examples."""
     cursor += np.array([rows, 1])
+
+
+def advance_stream(state: Words("2"), /) -> None:
+    """The generator's state, seed and step, moves on by one step: the next masks are new ones."""
+    state[1] += np.uint64(1)

@@ -1,0 +1,239 @@
+"""The compiled training step: forward, loss, backward, clipping and update as one program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..kernels import Instruction, Program
+from ..nn import Module
+from ..training.losses import Loss
+from ..training.losses import get as get_loss
+from ..optim import Optimizer, clip_grad_norm_
+from ..random import generator, streams_from
+from ..tensor import Array, Tensor, to_array
+from .plan import Bytes, Plan
+from .recording import Recording, recording
+
+Report = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call
+SECONDS_BETWEEN_REPORTS = 0.05  # so that Ctrl-C and progress bars are served a few times in 100 ms
+
+
+class TrainingStep:
+    """One training step of a model, recorded once per shape of its batch and replayed without Python.
+
+    The model and the optimiser stay the live objects that they are: their parameters and moments are updated in place, and eager calls
+    and compiled steps may alternate. Learning rates are read from `optimizer.param_groups` before every call.
+
+    Calling it with a batch (x, y) trains on that batch and returns its loss as a float.
+    """
+
+    def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+        self._arena: Bytes | None = None
+        self._stream = np.array([generator().integers(1 << 62), 0], np.uint64)
+        self._last: Plan | None = None
+
+    @property
+    def program(self) -> Program:
+        """The program of the last batch."""
+        if self._last is None:
+            raise ArgumentError("there is no program yet: it is recorded when the step is first called")
+        return self._last.program
+
+    @property
+    def output(self) -> Array:
+        """What the model gave for the last batch, before the update; valid until the next call."""
+        if self._last is None:
+            raise ArgumentError("there is no output yet: call the step first")
+        return self._last.outputs[1]
+
+    def __call__(self, x: Any, y: Any) -> float:
+        """Train on one batch.
+
+        Parameters
+        ----------
+        x, y
+            Inputs and targets; floats are converted to the model's dtype.
+
+        Raises
+        ------
+        ShapeError, DTypeError, LabelError
+            If they do not fit the model or the loss; nothing has changed then.
+        """
+        values = (self._values(x), self._values(y))
+        self.optimizer.sync()
+        plan = self._plan(*[(v.shape, v.dtype) for v in values])
+        plan.check(values)
+        for place, value in zip(plan.inputs, values, strict=True):
+            np.copyto(place, value)
+        plan.program.run()
+        return float(plan.outputs[0].item())
+
+    def run_epoch(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        outputs: Array | None = None,
+        report: Report | None = None,
+        scheduler: Any = None,
+    ) -> Array:
+        """Train once on all examples, in compiled code, and return the loss of each batch.
+
+        Parameters
+        ----------
+        x, y
+            All inputs and targets; row i of both belong together. Memory maps are read as the steps need them.
+        batch_size
+            Examples in a step; the last step takes what is left.
+        rng
+            Draws the order of the examples; None keeps it.
+        outputs
+            Row i receives the model's output for example i, as it was when its batch was trained on.
+        report
+            Called a few times a second, and at the end.
+        scheduler
+            Its `step()` is called after each step.
+
+        Ctrl-C takes effect between two steps.
+        """
+        x, y = self._values(x), self._values(y)
+        if len(x) != len(y):
+            raise ShapeError(f"x and y must have the same length, got {len(x)} and {len(y)}")
+        if batch_size < 1:
+            raise ArgumentError(f"batch_size must be at least 1, got {batch_size}")
+        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
+        whole, rest = divmod(len(x), batch_size)
+        losses = np.zeros(whole + (rest > 0))
+        cursor = np.zeros(2, np.int64)
+        for size, steps in ((batch_size, whole), (rest, int(rest > 0))):
+            if steps:
+                self.optimizer.sync()
+                plan = self._plan(((size, *x.shape[1:]), self._fed(x)), ((size, *y.shape[1:]), y.dtype))
+                plan.check((x, y))
+                program = _around(plan, size, x, y, order, cursor, losses, outputs)
+                self._replay(program, steps, size, losses, cursor, report, scheduler)
+        return losses
+
+    def _replay(
+        self, program: Program, steps: int, size: int, losses: Array, cursor: Array, report: Report | None, scheduler: Any
+    ) -> None:
+        """Run `steps` steps in stretches that are short enough for progress and interrupts to be served in between."""
+        stretch = 1
+        while steps:
+            count = min(stretch, steps) if scheduler is None else 1
+            first = int(cursor[1])
+            start = time.perf_counter()
+            program.run(count)
+            seconds = time.perf_counter() - start
+            steps -= count
+            if report is not None:
+                report(count * size, float(losses[first : first + count].mean()))
+            if scheduler is not None:
+                scheduler.step()
+                self.optimizer.sync()
+            stretch = max(1, min(2 * stretch, int(count * SECONDS_BETWEEN_REPORTS / max(seconds, 1e-9))))
+
+    def _values(self, data: Any) -> Array:
+        array = data.data if isinstance(data, Tensor) else np.asarray(data)
+        return np.ascontiguousarray(to_array(array, self.dtype if array.dtype.kind == "f" else None))
+
+    def _fed(self, x: Array) -> np.dtype[Any]:
+        """The dtype in which the model sees inputs: bytes become floats from 0 to 1."""
+        return self.dtype if x.dtype == np.uint8 else x.dtype
+
+    def _plan(self, x: tuple[Any, ...], y: tuple[Any, ...]) -> Plan:
+        """The plan for batches of these shapes and dtypes, in the model's present modes."""
+        modes = tuple([m.training for m in self.model.modules()])
+        key = (x, y, modes, self.optimizer.serial)
+        plan = self._plans.get(key)
+        if plan is None:
+            self._plans = {k: p for k, p in self._plans.items() if k[-1] == key[-1]}
+            plan = self._plans[key] = Plan(self._record(x, y), self._arena)
+            self._arena = plan.arena
+        self._last = plan
+        return plan
+
+    def _record(self, x: tuple[Any, ...], y: tuple[Any, ...]) -> Recording:
+        sites = 0
+
+        def next_stream() -> tuple[Array, int]:
+            nonlocal sites
+            sites += 1
+            return self._stream, sites
+
+        parameters = list(self.model.parameters())
+        state = [p.data for p in parameters] + [np.asarray(b) for b in self.model.buffers()] + self.optimizer.arrays() + [self._stream]
+        before = [p.grad for p in parameters]
+        try:
+            with recording(state) as found, streams_from(next_stream):
+                inputs = [Tensor(np.empty(shape, dtype)) for shape, dtype in (x, y)]
+                found.inputs = [t.data for t in inputs]
+                self.optimizer.zero_grad()
+                output = self.model(inputs[0])
+                loss = self.loss(output, inputs[1])
+                loss.backward()
+                if self.clip_norm is not None:
+                    clip_grad_norm_(parameters, self.clip_norm)
+                self.optimizer.update()
+                found.outputs = [loss.data, output.data]
+                if sites:
+                    found.append("advance_stream", self._stream)
+        finally:
+            for p, grad in zip(parameters, before, strict=True):
+                p.grad = grad
+        return found
+
+
+def _around(
+    plan: Plan, size: int, x: Array, y: Array, order: Array, cursor: Array, losses: Array, outputs: Array | None
+) -> Program:
+    """The program of one step of an epoch: take rows, do what `plan` does, note the loss, move on."""
+
+    def rows(a: Array) -> Array:
+        return a.reshape(len(a), -1)
+
+    before = []
+    for place, source in zip(plan.inputs, (x, y), strict=True):
+        before.append(Instruction("take_rows", (rows(place), rows(source), order, cursor)))
+        if source.dtype == np.uint8 and place.dtype != np.uint8:
+            before.append(Instruction("multiply", (place, place, np.asarray(1 / 255, place.dtype))))
+    after = [Instruction("note", (losses, plan.outputs[0].reshape(1), cursor))]
+    if outputs is not None:
+        after.append(Instruction("put_rows", (rows(outputs), rows(plan.outputs[1]), order, cursor)))
+    after.append(Instruction("advance", (cursor, size)))
+    return plan.program.extended(before, after)
+
+
+def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip_norm: float | None = None) -> TrainingStep:
+    """A training step of `model` that runs without Python in between.
+
+    Parameters
+    ----------
+    model
+        Any module made of this library's operations, one input to one output. Control flow on values cannot be recorded.
+    loss
+        A name in `fastnn.training.losses.LOSSES`, or a function of (output, target) that returns a tensor with one element.
+    optimizer
+        An optimiser of the model's parameters.
+    clip_norm
+        The largest norm that the gradient of all parameters together may have; None for any.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no loss of that name.
+    """
+    return TrainingStep(model, get_loss(loss), optimizer, clip_norm)
+
