@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import ops  # noqa: F401  # which gives tensors their operators and methods
 from .tensor import Tensor, grad, is_grad_enabled, no_grad, tensor, value_and_grad
 
 if TYPE_CHECKING:
@@ -83,4 +84,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

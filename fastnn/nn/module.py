@@ -68,7 +68,8 @@ class Module:
         self._buffers = {**self._buffers, name: persistent}
 
     def _register(self, name: str, value: Any, kind: type) -> None:
-        if not name or "." in name or (hasattr(self, name) and not isinstance(vars(self).get(name), (kind, type(None)))):
+        free = isinstance(vars(self)[name], (kind, type(None))) if name in vars(self) else not hasattr(self, name)
+        if not name or "." in name or not free:
             raise ArgumentError(f"{type(self).__name__}: {name!r} cannot name a {kind.__name__}: it is empty, holds a dot, or is taken")
         if value is not None and not isinstance(value, kind):
             raise DTypeError(f"{type(self).__name__}.{name} must be a {kind.__name__} or None, got {type(value).__name__}")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ShapeError
-from ..tensor import Tensor, as_float
+from ..tensor import Tensor, as_float, run
 from . import functional as F
 from . import init
 from ._check import floats, size, within
@@ -160,10 +160,13 @@ class BatchNorm(Module):
         x = as_float(x)
         if x.ndim not in self.shapes:
             raise ShapeError(f"{type(self).__name__}: input must have shape {' or '.join(self.shapes.values())}, got {x.shape}")
-        momentum = self.momentum
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training or self.running_mean is None, momentum, self.eps
-        )
+        counter = self.num_batches_tracked if self.training else None
+        momentum = 1 / (1 + counter.item()) if self.momentum is None and counter is not None else self.momentum or 0.0
+        batch = self.training or self.running_mean is None
+        y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, batch, momentum, self.eps)
+        if counter is not None:
+            run("increment", counter.data.reshape(1))
+        return y
 
     def extra_repr(self) -> str:
         return (

@@ -5,6 +5,7 @@ Outputs come first and are written in place; nothing is returned. Annotations na
 
 from . import (
     activations,
+    counting,
     elementwise,
     epoch,
     indexing,
@@ -21,6 +22,7 @@ from . import (
 FAMILIES = (
     elementwise,
     epoch,
+    counting,
     activations,
     reductions,
     softmax,
