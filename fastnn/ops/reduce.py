@@ -57,7 +57,7 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     x = as_float(x)
     axes = axes_of(axis, x.ndim)
     kept = _kept(x.shape, axes)
-    share = 1 / max(1, count(x.shape[a] for a in axes))
+    share = 1 / (count(x.shape[a] for a in axes) or 1)
     return record(_total("reduce_mean", x, axes, keepdims), (x, lambda y, dy: broadcast_to(reshape(dy * share, kept), x.shape)))
 
 
