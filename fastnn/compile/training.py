@@ -11,8 +11,8 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..kernels import Instruction, Program
 from ..nn import Module
-from ..training.losses import Loss
-from ..training.losses import get as get_loss
+from ..losses import Loss
+from ..losses import get as get_loss
 from ..optim import Optimizer, clip_grad_norm_
 from ..random import generator, streams_from
 from ..tensor import Array, Tensor, to_array
@@ -224,7 +224,7 @@ def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip
     model
         Any module made of this library's operations, one input to one output. Control flow on values cannot be recorded.
     loss
-        A name in `fastnn.training.losses.LOSSES`, or a function of (output, target) that returns a tensor with one element.
+        A name in `fastnn.losses.LOSSES`, or a function of (output, target) that returns a tensor with one element.
     optimizer
         An optimiser of the model's parameters.
     clip_norm

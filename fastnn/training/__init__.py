@@ -1,1 +1,9 @@
-"""Training: the loop, its metrics, history and progress."""
+"""Training: the loop, its losses and metrics by name, its history, and what may happen between epochs."""
+
+from .. import losses
+from . import metrics
+from .callbacks import Callback, EarlyStopping
+from .history import History
+from .trainer import Trainer
+
+__all__ = ["Callback", "EarlyStopping", "History", "Trainer", "losses", "metrics"]

@@ -1,0 +1,132 @@
+"""Where a trainer's examples come from: arrays in memory (or memory-mapped), or a data loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..data import DataLoader
+from ..data.dataset import check_lengths
+from ..data.loader import batches, check_batch_size
+from ..errors import ArgumentError, DTypeError, LabelError
+from ..optim.schedules import Schedule
+from ..tensor import FLOATS, Array, to_array
+from .interrupt import interrupts_deferred
+from .step import EagerStep, Report
+
+CHECKED_ROWS = 4096  # rows looked at together when values are checked
+
+
+class ArrayFeed:
+    """Rows of two arrays.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the arrays are of different lengths, or hold no numbers.
+    ArgumentError, LabelError
+        If there are no examples, or inputs or targets hold NaN or infinity.
+    """
+
+    def __init__(self, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> None:
+        self.x, self.y = _values(x, dtype), _values(y, dtype)
+        check_lengths(self.x, self.y)
+        if not len(self.x):
+            raise ArgumentError("there must be at least one example, got none")
+        _check_finite(self.x, "x", ArgumentError)
+        _check_finite(self.y, "y", LabelError)
+        self.batch_size = check_batch_size(batch_size)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        for rows in batches(len(self), self.batch_size):
+            yield self.x[rows[0] : rows[-1] + 1], self.y[rows[0] : rows[-1] + 1]
+
+    def sample(self) -> tuple[Array, Array]:
+        """Two examples with the smallest and the largest target: what cannot be trained on shows in them."""
+        width = max(1, self.y[0].size)
+        rows = np.array([self.y.argmin() // width, self.y.argmax() // width]) if self.y.size else np.array([0, 0])
+        return self.x[rows], self.y[rows]
+
+    def train(self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None) -> tuple[Array, Array] | None:
+        """Train on every example once, in an order drawn from `rng`; return all outputs and targets if `keep` shows what an output is like."""
+        outputs = None if keep is None else np.empty((len(self), *keep.shape[1:]), keep.dtype)
+        step.run_epoch(self.x, self.y, self.batch_size, rng, outputs, report, scheduler)
+        return None if outputs is None else (outputs, self.y)
+
+
+class LoaderFeed:
+    """The batches of a data loader, which give pairs of inputs and targets."""
+
+    def __init__(self, loader: DataLoader, dtype: np.dtype[Any]) -> None:
+        if not len(loader):
+            raise ArgumentError("the data loader must give at least one batch, got none")
+        self.loader = loader
+        self.dtype = dtype
+        self.batch_size = loader.batch_size
+
+    def __len__(self) -> int:
+        return len(self.loader.dataset)
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        for parts in self.loader:
+            yield self._pair(parts)
+
+    def sample(self) -> tuple[Array, Array]:
+        """The first two examples."""
+        return self._pair(self.loader.dataset.batch(np.arange(min(2, len(self)))))
+
+    def train(self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None) -> tuple[Array, Array] | None:
+        """Train on every batch once; the loader draws their order itself. Return all outputs and targets if `keep` is given."""
+        kept = []
+        with interrupts_deferred() as deliver_interrupt:
+            for x, y in self:
+                report(len(x), step(x, y))
+                if scheduler is not None:
+                    scheduler.step()
+                if keep is not None:
+                    kept.append((step.output, y))
+                deliver_interrupt()
+        return None if keep is None else (np.concatenate([o for o, _ in kept]), np.concatenate([y for _, y in kept]))
+
+    def _pair(self, parts: tuple[Array, ...]) -> tuple[Array, Array]:
+        if len(parts) != 2:
+            raise ArgumentError(f"the data loader must give pairs of inputs and targets, got {len(parts)} parts")
+        return _values(parts[0], self.dtype), _values(parts[1], self.dtype)
+
+
+Feed = ArrayFeed | LoaderFeed
+
+
+def feed(x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> Feed:
+    """What to train on or evaluate, from what a user gave: two arrays, or a data loader as `x` alone."""
+    if isinstance(x, DataLoader):
+        if y is not None:
+            raise ArgumentError("y must be left out with a data loader, which gives inputs and targets itself")
+        return LoaderFeed(x, dtype)
+    if y is None:
+        raise ArgumentError("y must be given with an array x; only a data loader brings its own targets")
+    return ArrayFeed(x, y, batch_size, dtype)
+
+
+def _values(values: Any, dtype: np.dtype[Any]) -> Array:
+    """An array of a supported dtype; floats become `dtype`."""
+    array = np.asarray(values.data if hasattr(values, "backward") else values)
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"examples must be numbers, got an array of dtype {array.dtype}")
+    return to_array(array, dtype if array.dtype.kind == "f" else None)
+
+
+def _check_finite(values: Array, name: str, error: type[Exception]) -> None:
+    if values.dtype not in FLOATS:
+        return
+    for start in range(0, len(values), CHECKED_ROWS):
+        finite = np.isfinite(values[start : start + CHECKED_ROWS])
+        if not finite.all():
+            where = tuple(int(i) for i in np.argwhere(~finite)[0])
+            position = (where[0] + start, *where[1:])
+            raise error(f"{name} must be finite, got {values[position]} at {name}[{', '.join(map(str, position))}]")

@@ -1,0 +1,93 @@
+"""One step of training, and an epoch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..data.loader import batches
+from ..nn import Module
+from ..optim import Optimizer, clip_grad_norm_
+from ..optim.schedules import Schedule
+from ..tensor import Array
+from .interrupt import interrupts_deferred
+from ..losses import Loss
+
+Report: TypeAlias = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call
+
+
+class EagerStep:
+    """Forward pass, loss, backward pass and update, one operation at a time.
+
+    Parameters
+    ----------
+    model, loss, optimizer
+        What is trained, by what measure (a function of the model's output and the target), and how.
+    clip_norm
+        The largest norm that the gradient of all parameters together may have; None leaves it.
+
+    After a call, `output` holds what the model gave for that batch.
+    """
+
+    def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self.output: Array = np.empty(0)
+
+    def __call__(self, x: Any, y: Any) -> float:
+        """Train on one batch and return its loss. Whatever is raised before the update leaves the model as it was."""
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        loss = self.loss(output, y)
+        loss.backward()
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimizer.step()
+        self.output = output.numpy()
+        return float(loss.item())
+
+    def run_epoch(
+        self,
+        x: Array,
+        y: Array,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        outputs: Array | None = None,
+        report: Report | None = None,
+        scheduler: Schedule | None = None,
+    ) -> Array:
+        """Train once on all examples and return the loss of each batch, float64.
+
+        Parameters
+        ----------
+        x, y
+            All inputs and targets; row i of both belong together.
+        batch_size
+            Examples in a step; the last step takes what is left.
+        rng
+            Draws the order of the examples; None keeps it.
+        outputs
+            Row i receives the model's output for example i, as it was when its batch was trained on.
+        report
+            Called after each step.
+        scheduler
+            Its `step()` is called after each step.
+
+        Ctrl-C takes effect between two steps.
+        """
+        losses = []
+        with interrupts_deferred() as deliver_interrupt:
+            for rows in batches(len(x), batch_size, rng):
+                losses.append(self(x[rows], y[rows]))
+                if scheduler is not None:
+                    scheduler.step()
+                if outputs is not None:
+                    outputs[rows] = self.output
+                if report is not None:
+                    report(len(rows), losses[-1])
+                deliver_interrupt()
+        return np.array(losses)

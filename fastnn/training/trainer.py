@@ -1,0 +1,284 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..data import DataLoader
+from ..errors import ArgumentError
+from ..nn import Module
+from ..optim.schedules import Schedule
+from ..tensor import Array, no_grad
+from .. import losses, optim
+from . import metrics as metric_table
+from .callbacks import Callback, EarlyStopping
+from .feed import Feed, feed
+from .history import History
+from .progress import Progress, progress
+from .step import EagerStep
+
+EVALUATION_BATCH = 1024  # examples in a forward pass without gradients
+
+
+class Trainer:
+    """Trains a model on arrays or on a data loader.
+
+    Parameters
+    ----------
+    model
+        Any module with one input and one output.
+    loss
+        A name in `losses.LOSSES`, or a function of (model output, target).
+    optimizer
+        An optimiser of the model's parameters, or the name of one, which then has its default settings.
+    metrics
+        Names in `metrics.METRICS`, or functions of (predictions, targets) as arrays.
+    seed
+        Determines the order of the examples in each epoch.
+    scheduler
+        Changes the optimiser's learning rate: after each step if it is `per_batch`, as OneCycleLR is, else after each epoch.
+    clip_norm
+        The largest norm that the gradient of all parameters together may have.
+    callbacks
+        What is called between epochs.
+    show_progress
+        Whether a live line is shown; None: if stderr is a terminal.
+
+    Attributes
+    ----------
+    history
+        The numbers of each epoch of the last `fit`.
+    stop_training
+        Set to True by a callback, it ends `fit` after the current epoch.
+
+    Raises
+    ------
+    UnknownNameError
+        If a loss, optimiser or metric has no such name.
+    ArgumentError
+        If `clip_norm` is not positive.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: str | losses.Loss = "cross_entropy",
+        optimizer: optim.Optimizer | str = "adam",
+        metrics: Sequence[str | metric_table.Metric | metric_table.Function] = (),
+        seed: int = 0,
+        scheduler: Schedule | None = None,
+        clip_norm: float | None = None,
+        callbacks: Iterable[Callback] = (),
+        show_progress: bool | None = None,
+    ) -> None:
+        if clip_norm is not None and not clip_norm > 0:
+            raise ArgumentError(f"clip_norm must be positive, got {clip_norm}")
+        self.model = model
+        self.loss = losses.get(loss)
+        self.metrics = [metric_table.get(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
+        self.optimizer = optim.get(optimizer)(model.parameters()) if isinstance(optimizer, str) else optimizer
+        self.scheduler = scheduler
+        self.clip_norm = clip_norm
+        self.callbacks = list(callbacks)
+        self.show_progress = show_progress
+        self.seed = seed
+        self.history = History()
+        self.stop_training = False
+        self._rng = np.random.default_rng(seed)
+        self._fit_settings: dict[str, Any] = {}
+        self._step = EagerStep(model, self.loss, self.optimizer, clip_norm)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation_data: tuple[Any, Any] | DataLoader | None = None,
+        early_stopping: EarlyStopping | int | None = None,
+    ) -> History:
+        """Train for some epochs and return their numbers.
+
+        Parameters
+        ----------
+        x, y
+            Inputs and targets, one row for each example; floats are converted to the dtype of the model. Or, as `x` alone, a data loader
+            that gives pairs of them.
+        epochs
+            How often to go through all examples.
+        batch_size
+            Examples in a step, the last of an epoch may have fewer; a data loader has its own.
+        validation_data
+            Held-out inputs and targets, or a data loader, evaluated after each epoch.
+        early_stopping
+            How many epochs may pass without a better validation loss before training stops and the model goes back to its best; or an
+            `EarlyStopping` that says it in more detail.
+
+        The history has the mean `loss` over each epoch's steps and the metrics of the outputs in these steps; the same with `val_` in
+        front for the validation data; the learning rate `lr` of the epoch's last step, `seconds`, and `samples_per_second` of training.
+
+        Ctrl-C takes effect between two steps: the model and the optimiser are whole then, and `history` has the completed epochs.
+
+        Raises
+        ------
+        ShapeError, DTypeError, ArgumentError, LabelError
+            If the data do not fit each other, the model or the loss, or are not numbers; nothing has changed then.
+        """
+        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+            raise ArgumentError(f"epochs must be a whole number of at least 0, got {epochs!r}")
+        data = self._feed(x, y, batch_size)
+        held_out = None
+        if isinstance(validation_data, DataLoader):
+            held_out = self._feed(validation_data, None, EVALUATION_BATCH)
+        elif validation_data is not None:
+            held_out = self._feed(*_pair(validation_data), EVALUATION_BATCH)
+        keep = self._try(data) if self.metrics else (self._try(data), None)[1]
+        if held_out is not None:
+            self._try(held_out)
+        stopping = [EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping]
+        callbacks = [*self.callbacks, *(s for s in stopping if s is not None)]
+        self._fit_settings = {"epochs": int(epochs), "batch_size": data.batch_size}
+        self.history, self.stop_training = History(), False
+        for callback in callbacks:
+            callback.on_fit_start(self)
+        with _mode(self.model, training=True), progress(self.show_progress, epochs, len(data)) as live:
+            for epoch in range(1, epochs + 1):
+                live.start_epoch(epoch)
+                record = self._epoch(data, held_out, keep, live)
+                self.history.append(record)
+                live.end_epoch(record)
+                for callback in callbacks:
+                    callback.on_epoch_end(self, record)
+                if self.stop_training:
+                    break
+        for callback in callbacks:
+            callback.on_fit_end(self)
+        return self.history
+
+    def evaluate(self, x: Any, y: Any = None, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
+        """The mean loss and the metrics on inputs and targets, or on a data loader, with the model in evaluation mode.
+
+        Raises the errors of `fit`.
+        """
+        return self._evaluate(self._feed(x, y, batch_size))
+
+    def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> Array:
+        """The model's outputs for inputs x, row by row, with the model in evaluation mode: scores of a classifier, values of a regression."""
+        data = self._feed(x, np.zeros(len(x)), batch_size)
+        with _mode(self.model, training=False), no_grad():
+            return np.concatenate([self.model(part).numpy() for part, _ in data])
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What was set by people and is not trained: how the model, the optimiser and the loop were chosen."""
+        settings = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
+        return {
+            "model": repr(self.model),
+            "loss": getattr(self.loss, "__name__", repr(self.loss)),
+            "optimizer": type(self.optimizer).__name__,
+            **settings,
+            "scheduler": None if self.scheduler is None else type(self.scheduler).__name__,
+            "clip_norm": self.clip_norm,
+            "metrics": [m.name for m in self.metrics],
+            "seed": self.seed,
+            **self._fit_settings,
+        }
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """What is trained and depends on the data: the shape of each of the model's parameters, by name."""
+        return {name: p.shape for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def report(self) -> str:
+        """Both lists as text: hyperparameters, which were set, and parameters, which are trained."""
+        count = sum(int(np.prod(shape)) for shape in self.parameters.values())
+        lines = ["hyperparameters, set before training"]
+        lines += [f"  {name}: {value}".replace("\n", "\n    ") for name, value in self.hyperparameters.items()]
+        lines += [f"parameters, trained: {count:,}"]
+        lines += [f"  {name}: {' x '.join(map(str, shape)) or 'one number'}" for name, shape in self.parameters.items()]
+        return "\n".join(lines)
+
+    def _feed(self, x: Any, y: Any, batch_size: int) -> Feed:
+        return feed(x, y, batch_size, next((p.dtype for p in self.model.parameters()), np.dtype(np.float32)))
+
+    def _try(self, data: Feed) -> Array:
+        """Run model and loss on two examples, without learning from them: what does not fit is found before anything changes."""
+        x, y = data.sample()
+        with _mode(self.model, training=False), no_grad():
+            output = self.model(x)
+            self.loss(output, y)
+        return output.numpy()
+
+    def _epoch(self, data: Feed, held_out: Feed | None, keep: Array | None, live: Progress) -> dict[str, float]:
+        """Train once on all data, evaluate, and return the numbers of both."""
+        mean = _Mean()
+
+        def report(examples: int, loss: float) -> None:
+            mean.add(examples, loss)
+            live.advance(examples, loss)
+
+        start = time.perf_counter()
+        by_step = self.scheduler if self.scheduler is not None and self.scheduler.per_batch else None
+        results = data.train(self._step, self._rng, keep, report, by_step)
+        seconds = time.perf_counter() - start
+        record = {"loss": mean.value}
+        if results is not None:
+            record |= self._measure(*results)
+        if held_out is not None:
+            record |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
+        record |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": seconds, "samples_per_second": mean.examples / seconds}
+        if self.scheduler is not None and by_step is None:
+            self.scheduler.step()
+        return record
+
+    def _evaluate(self, data: Feed) -> dict[str, float]:
+        outputs, targets, mean = [], [], _Mean()
+        with _mode(self.model, training=False), no_grad():
+            for x, y in data:
+                output = self.model(x)
+                mean.add(len(x), self.loss(output, y).item())
+                outputs.append(output.numpy())
+                targets.append(y)
+        return {"loss": mean.value, **self._measure(np.concatenate(outputs), np.concatenate(targets))}
+
+    def _measure(self, outputs: Array, targets: Array) -> dict[str, float]:
+        return {m.name: float(m.function(outputs, targets)) for m in self.metrics}
+
+
+class _Mean:
+    """A mean of losses, each of which is itself the mean of some examples."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.total = 0.0
+
+    def add(self, examples: int, loss: float) -> None:
+        self.examples += examples
+        self.total += examples * loss
+
+    @property
+    def value(self) -> float:
+        return self.total / self.examples
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise ArgumentError(f"validation_data must be a pair (x, y) or a data loader, got {type(data).__name__}")
+    return data[0], data[1]
+
+
+@contextmanager
+def _mode(model: Module, training: bool) -> Iterator[None]:
+    """Put the whole model into training or evaluation mode; afterwards each module is in its own mode again."""
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before:
+            module.training = mode

@@ -1,0 +1,89 @@
+"""Imports run one way, and only the named files know the compiler."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
+
+NUMBA = {"kernels/_simd.py", "kernels/_compiler.py", "kernels/_atomics.py", "kernels/_rows.py", "kernels/_tile.py"}
+LLVMLITE = NUMBA | {
+    "kernels/_formula.py",
+    "kernels/_host.py",
+    "kernels/_loader.py",
+    "kernels/_math.py",
+    "kernels/_nest.py",
+}
+
+# Each layer may import itself and what stands below it; the parts of one line are independent of each other only by good manners.
+LAYERS = [
+    {"cli", "__main__"},
+    {"training", "config"},
+    {"compile"},
+    {"models"},
+    {"nn", "optim", "losses", "files", "data", "datasets"},
+    {"ops", "tensor", "random"},
+    {"backend", "errors"},
+    {"kernels"},
+]
+RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path):
+    """Each imported module, absolute; fastnn's own with everything that is imported from it."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    module = ("fastnn", *parts) if parts[0] == "kernels" else parts
+    package = module[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])]) if node.level else node.module
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def top(path):
+    """Files whose imports contain a package, by name."""
+    return {name_of(p) for p in SOURCES if any(i.split(".")[0] == path for i in imports(p))}
+
+
+def test_there_are_sources_to_look_at():
+    assert len(SOURCES) > 50
+    assert {"kernels/_compiler.py", "fastnn/tensor.py"} <= {name_of(p) for p in SOURCES}
+
+
+def test_only_the_compiler_files_import_numba():
+    assert top("numba") <= NUMBA
+
+
+def test_only_files_that_emit_or_load_code_import_llvmlite():
+    assert top("llvmlite") <= LLVMLITE
+
+
+def test_kernels_import_nothing_of_the_library_above():
+    for path in SOURCES:
+        if name_of(path).startswith("kernels/"):
+            above = [i for i in imports(path) if i.startswith("fastnn") and not i.startswith("fastnn.kernels")]
+            assert not above, f"{name_of(path)} imports {above}"
+
+
+def test_twins_import_nothing_of_what_they_check():
+    for path in SOURCES:
+        if name_of(path).startswith("kernels/reference/"):
+            foreign = [i for i in imports(path) if not i.startswith(("numpy", "__future__", "math", "typing", "fastnn.kernels._signature", "fastnn.kernels.reference"))]
+            assert not foreign, f"{name_of(path)} imports {foreign}"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if name_of(p).startswith("fastnn/") and name_of(p) != "fastnn/__init__.py"], ids=name_of)
+def test_imports_run_downwards(path):
+    own = path.relative_to(ROOT / "fastnn").parts[0].removesuffix(".py")
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] == "fastnn" and len(parts) > 1:
+            assert RANK[parts[1]] <= RANK[own], f"{name_of(path)} imports {module}, which stands above it"
