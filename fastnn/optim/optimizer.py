@@ -1,0 +1,256 @@
+"""The base of all optimisers: parameter groups, the step, and saving."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, StateError
+from ..tensor import FLOATS, Array, Tensor, run
+from . import hyperparameters
+from .block import Block, Rule
+
+Group: TypeAlias = dict[str, Any]
+Parameters: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Mapping[str, Any]]"
+
+
+class _Held(NamedTuple):
+    """What stands behind one parameter group: its hyperparameters as kernels read them, and its blocks, one for each dtype."""
+
+    numbers: dict[str, Array]
+    blocks: list[Block]
+
+
+class Optimizer:
+    """Updates tensors from their gradients; the surface is that of `torch.optim`.
+
+    The parameters of each group move into one flat buffer, so that one kernel call updates them all: their `data` are views of it
+    from now on.
+
+    Parameters
+    ----------
+    params
+        Tensors that require gradients; or pairs (name, tensor); or groups, dictionaries with such an iterable under "params" and
+        hyperparameters of their own.
+    defaults
+        The hyperparameters of groups that name none.
+
+    Attributes
+    ----------
+    param_groups
+        A list of dictionaries: "params", and the group's hyperparameters, which may be changed between steps.
+
+    Raises
+    ------
+    ArgumentError
+        If there are no parameters, one occurs twice or is the result of an operation, or a hyperparameter is out of its range.
+    DTypeError
+        If `params` holds anything but float tensors.
+    """
+
+    step_is_saved: ClassVar[bool] = True  # whether a saved state without a step count, as PyTorch has for SGD, is wrong
+
+    def __init__(self, params: Parameters, defaults: Group) -> None:
+        self.defaults = defaults
+        self.param_groups: list[Group] = []
+        self._held: list[_Held] = []
+        if isinstance(params, (Tensor, Mapping, np.ndarray)):
+            raise DTypeError(f"params must be an iterable of tensors or of dictionaries, got a single {type(params).__name__}")
+        entries: list[Any] = list(params)
+        if not entries:
+            raise ArgumentError("params: an optimiser needs at least one parameter, got none")
+        groups = entries if all(isinstance(entry, Mapping) for entry in entries) else [{"params": entries}]
+        checked: list[Group] = []
+        for group in groups:
+            checked.append(self._checked(group, checked))
+        for group in checked:
+            self._install(group)
+
+    def rule(self, group: Group) -> Rule:
+        """The kernels that update a group with these hyperparameters."""
+        raise NotImplementedError(f"{type(self).__name__} defines no rule()")
+
+    def initial(self, group: Group, name: str) -> float:
+        """What the state `name` holds before the first step."""
+        return 0.0
+
+    def check(self, group: Group) -> None:
+        """Raise ArgumentError or DTypeError if a hyperparameter is not what it must be."""
+        hyperparameters.check(type(self).__name__, group)
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Train more parameters: a dictionary with "params" and any hyperparameters that differ from the defaults."""
+        self._install(self._checked(param_group, self.param_groups))
+
+    def _checked(self, param_group: Mapping[str, Any], others: list[Group]) -> Group:
+        if "params" not in param_group:
+            raise ArgumentError(f'a parameter group must have the key "params", got {", ".join(map(repr, param_group)) or "none"}')
+        given = param_group["params"]
+        entries = [given] if isinstance(given, Tensor) else list(given)
+        names = [entry[0] for entry in entries if isinstance(entry, tuple)]
+        if names and len(names) != len(entries):
+            raise ArgumentError("params must be all tensors or all pairs (name, tensor), got both")
+        params = [entry[1] for entry in entries] if names else entries
+        group: Group = {**self.defaults, **param_group, "params": params, **({"param_names": names} if names else {})}
+        self.check(group)
+        seen = {id(p) for other in others for p in other["params"]}
+        for i, p in enumerate(params):
+            if not isinstance(p, Tensor):
+                raise DTypeError(f"params[{i}] must be a tensor, got {type(p).__name__}")
+            if p.dtype not in FLOATS:
+                raise DTypeError(f"params[{i}] must be float32 or float64, got {p.dtype}")
+            if not p.is_leaf:
+                raise ArgumentError(f"params[{i}] is the result of an operation; only leaves can be optimised")
+            if id(p) in seen:
+                raise ArgumentError(f"params[{i}], of shape {p.shape}, is there twice; each parameter may belong to one group, once")
+            seen.add(id(p))
+        return group
+
+    def _install(self, group: Group) -> None:
+        rule = self.rule(group)
+        by_dtype: dict[np.dtype[Any], list[Tensor]] = {}
+        for p in group["params"]:
+            by_dtype.setdefault(p.dtype, []).append(p)
+        held = _Held({}, [])
+        for params in by_dtype.values():
+            held.blocks.append(Block(params, rule, held.numbers, lambda name: self.initial(group, name)))
+        self.param_groups.append(group)
+        self._held.append(held)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or fill them with zeros."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p.grad = None
+                elif p.grad is not None:
+                    run("copy", p.grad.data, np.zeros((), p.dtype))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update all parameters that have a gradient; those whose `grad` is None stay as they are.
+
+        Parameters
+        ----------
+        closure
+            Computes the loss and its gradients anew; its result is returned.
+        """
+        loss = None if closure is None else closure()
+        self.sync()
+        self.update()
+        return loss
+
+    def sync(self) -> None:
+        """The part of a step that looks at Python's values: hand the hyperparameters in `param_groups` to the kernels."""
+        for group, held in zip(self.param_groups, self._held, strict=True):
+            rule = self.rule(group)
+            for name in rule.hyperparameters:
+                if name not in held.numbers:
+                    held.numbers[name] = np.zeros(())
+                held.numbers[name][()] = _number(group, name)
+            for block in held.blocks:
+                block.sync(rule)
+
+    def update(self) -> None:
+        """The part of a step that consists of kernel calls alone, so that a program can hold it; `sync` goes before each replay."""
+        for held in self._held:
+            for block in held.blocks:
+                block.update()
+
+    @property
+    def serial(self) -> int:
+        """A number that changes whenever the kernel calls of `update`, or the buffers that they work on, do."""
+        return max((block.serial for held in self._held for block in held.blocks), default=0)
+
+    @property
+    def state(self) -> dict[Tensor, dict[str, Any]]:
+        """Per parameter that has been updated: its counters, and its moments as arrays that share memory with the optimiser."""
+        return {p: entry for p, entry in self._entries() if entry}
+
+    def arrays(self) -> list[Array]:
+        """All memory that `update` works on besides the parameters: gradients, moments, counters, factors and hyperparameters."""
+        found: list[Array] = []
+        for held in self._held:
+            found += held.numbers.values()
+            for block in held.blocks:
+                found += [block.param, block.grad, *block.state.values(), *block.counters.values(), *block.factors.values()]
+        return found
+
+    def _places(self) -> list[tuple[Tensor, Block, int]]:
+        """All parameters in the order of `param_groups`, each with its block and its number there."""
+        places = []
+        for group, held in zip(self.param_groups, self._held, strict=True):
+            where = {id(p): (block, i) for block in held.blocks for i, p in enumerate(block.params)}
+            places += [(p, *where[id(p)]) for p in group["params"]]
+        return places
+
+    def _entries(self) -> list[tuple[Tensor, dict[str, Any]]]:
+        return [(p, block.entry(i)) for p, block, i in self._places()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """A snapshot of everything that further steps depend on, besides the parameters, in PyTorch's layout.
+
+        {"state": {index: {"step": number, "exp_avg": array, ...}}, "param_groups": [{"lr": ..., "params": [index, ...]}, ...]}, where
+        parameters are numbered through all groups.
+        """
+        state = {i: copy.deepcopy(entry) for i, (_, entry) in enumerate(self._entries()) if entry}
+        groups, start = [], 0
+        for group in self.param_groups:
+            stop = start + len(group["params"])
+            groups.append({**{k: copy.copy(v) for k, v in group.items() if k != "params"}, "params": list(range(start, stop))})
+            start = stop
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned, here or in PyTorch; hyperparameters are loaded too.
+
+        Raises StateError, before anything changes, if it does not fit these parameters or this optimiser.
+        """
+        missing = [key for key in ("state", "param_groups") if key not in state_dict]
+        if missing:
+            raise StateError(f"state_dict must have the keys 'state' and 'param_groups', {' and '.join(map(repr, missing))} is missing")
+        saved, own = state_dict["param_groups"], self.param_groups
+        sizes, wanted = [len(group["params"]) for group in saved], [len(group["params"]) for group in own]
+        if sizes != wanted:
+            raise StateError(f"state_dict has parameter groups of {sizes} parameters, this optimiser has groups of {wanted}")
+        groups = [{**old, **{k: copy.copy(v) for k, v in new.items() if k != "params"}} for old, new in zip(own, saved, strict=True)]
+        for group in groups:
+            self.check(group)
+        rules = [self.rule(group) for group in groups]
+        keys = [key for group in saved for key in group["params"]]
+        per_parameter = [rule for rule, n in zip(rules, wanted, strict=True) for _ in range(n)]
+        entries = []
+        for (p, _, _), key, rule in zip(self._places(), keys, per_parameter, strict=True):
+            entry = {name: value for name, value in state_dict["state"].get(key, {}).items() if value is not None}
+            self._check_entry(entry, p, key, rule)
+            entries.append(entry)
+        for old, new, held, rule in zip(own, groups, self._held, rules, strict=True):
+            old.update(new)
+            for block in held.blocks:
+                block.use(rule)
+        for (_, block, i), entry in zip(self._places(), entries, strict=True):
+            block.load(i, entry)
+
+    def _check_entry(self, entry: Mapping[str, Any], p: Tensor, key: Any, rule: Rule) -> None:
+        """Raise StateError unless `entry` is the saved state of `p`."""
+        where = f"state_dict: parameter {key!r} of {type(self).__name__}"
+        needed = {*rule.counters, *rule.state}
+        optional: set[str] = set() if self.step_is_saved else {"step"}
+        if entry and set(entry) | optional != needed | optional:
+            raise StateError(f"{where} must have the state {', '.join(sorted(needed)) or 'none'}, got {', '.join(sorted(entry))}")
+        for name in rule.state if entry else ():
+            if np.shape(entry[name]) != p.shape:
+                raise StateError(f"{where}: {name} must have shape {p.shape}, got {np.shape(entry[name])}")
+
+    def __repr__(self) -> str:
+        lines = []
+        for i, group in enumerate(self.param_groups):
+            lines += [f"Parameter Group {i}", *[f"    {k}: {v}" for k, v in sorted(group.items()) if k not in ("params", "param_names")]]
+        return "\n".join([f"{type(self).__name__} (", *lines, ")"])
+
+
+def _number(group: Group, name: str) -> float:
+    """The hyperparameter that a kernel knows as `name`."""
+    return float(group["betas"][int(name[-1]) - 1] if name in ("beta1", "beta2") else group[name])

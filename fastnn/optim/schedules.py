@@ -1,0 +1,252 @@
+"""Learning-rate schedules, with the names and the values of `torch.optim.lr_scheduler`.
+
+A schedule writes the learning rate of every group of its optimiser, at once and at each `step()`, usually once per epoch
+(`OneCycleLR`: after every batch). The rate is a function of how many steps there were and of the rate that the group had at the start.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from math import cos, inf, pi
+from typing import Any
+
+from ..errors import ArgumentError, StateError, unknown_name
+from .optimizer import Group, Optimizer
+
+
+def cosine(start: float, end: float, fraction: float) -> float:
+    """From `start` to `end` along half a cosine."""
+    return end + (start - end) / 2 * (1 + cos(pi * fraction))
+
+
+def linear(start: float, end: float, fraction: float) -> float:
+    """From `start` to `end` along a line."""
+    return start + (end - start) * fraction
+
+
+class Attached:
+    """What acts on the learning rates of an optimiser, and can be saved without it."""
+
+    optimizer: Optimizer
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimiser."""
+        return {name: value for name, value in vars(self).items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned."""
+        vars(self).update({name: value for name, value in state_dict.items() if name != "optimizer"})
+
+
+class Schedule(Attached):
+    """Base: `lr(group, t)` is the learning rate of a group after `t` steps.
+
+    Parameters
+    ----------
+    optimizer
+        Whose learning rates to set.
+    last_epoch
+        How many steps were made before; -1 to begin anew.
+
+    Raises
+    ------
+    StateError
+        If it is to go on from a step and a group has no "initial_lr".
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.optimizer = optimizer
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group["initial_lr"] = self.start(group)
+            elif "initial_lr" not in group:
+                raise StateError(f'last_epoch={last_epoch}: param_groups[{i}] has no "initial_lr"; load the state of its optimiser first')
+        self.last_epoch = last_epoch
+        self.step()
+
+    def start(self, group: Group) -> float:
+        """The learning rate that a group begins with."""
+        return float(group["lr"])
+
+    def lr(self, group: Group, t: int) -> float:
+        """The learning rate of `group` after `t` steps."""
+        raise NotImplementedError(f"{type(self).__name__} defines no lr()")
+
+    def step(self) -> None:
+        """Go on to the next learning rate."""
+        rates = [self.lr(group, self.last_epoch + 1) for group in self.optimizer.param_groups]
+        self.last_epoch += 1
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+
+class StepLR(Schedule):
+    """Multiplied by `gamma` every `step_size` steps: lr_t = lr_0 gamma^(t // step_size)."""
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+        if step_size < 1:
+            raise ArgumentError(f"step_size must be >= 1, got {step_size}")
+        self.step_size = step_size
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def lr(self, group: Group, t: int) -> float:
+        return float(group["initial_lr"] * self.gamma ** (t // self.step_size))
+
+
+class MultiStepLR(Schedule):
+    """Multiplied by `gamma` at each of the `milestones`: lr_t = lr_0 gamma^(number of milestones <= t)."""
+
+    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
+        self.milestones = sorted(milestones)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def lr(self, group: Group, t: int) -> float:
+        return float(group["initial_lr"] * self.gamma ** bisect_right(self.milestones, t))
+
+
+class ExponentialLR(Schedule):
+    """Multiplied by `gamma` at every step: lr_t = lr_0 gamma^t."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def lr(self, group: Group, t: int) -> float:
+        return float(group["initial_lr"] * self.gamma**t)
+
+
+class CosineAnnealingLR(Schedule):
+    """Half a cosine from lr_0 down to `eta_min` in `T_max` steps: lr_t = eta_min + (lr_0 - eta_min) (1 + cos(pi t / T_max)) / 2.
+
+    Source: Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", eq. 5.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        if T_max < 1:
+            raise ArgumentError(f"T_max must be >= 1, got {T_max}")
+        self.T_max = T_max
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def lr(self, group: Group, t: int) -> float:
+        return float(cosine(group["initial_lr"], self.eta_min, t / self.T_max))
+
+
+class LinearLR(Schedule):
+    """From start_factor lr_0 to end_factor lr_0 in `total_iters` equal steps, then constant: a warm-up."""
+
+    def __init__(
+        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        if not 0 < start_factor <= 1:
+            raise ArgumentError(f"start_factor must be in (0, 1], got {start_factor}")
+        if not 0 <= end_factor <= 1:
+            raise ArgumentError(f"end_factor must be in [0, 1], got {end_factor}")
+        if total_iters < 1:
+            raise ArgumentError(f"total_iters must be >= 1, got {total_iters}")
+        self.start_factor = start_factor
+        self.end_factor = end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def lr(self, group: Group, t: int) -> float:
+        return float(group["initial_lr"] * linear(self.start_factor, self.end_factor, min(t / self.total_iters, 1.0)))
+
+
+class ReduceLROnPlateau(Attached):
+    """Learning rates multiplied by `factor` when a metric has not improved for more than `patience` steps.
+
+    Parameters
+    ----------
+    optimizer
+        Whose learning rates to set.
+    mode
+        "min" if a lower metric is better, "max" if a higher one is.
+    factor
+        What the learning rate is multiplied by, < 1.
+    patience
+        How many steps without improvement are borne.
+    threshold, threshold_mode
+        An improvement is by more than threshold |best| ("rel"), or by more than threshold ("abs").
+    cooldown
+        How many steps after a reduction are not counted.
+    min_lr
+        The lowest learning rate, or one for each group.
+    eps
+        Smaller reductions are not made.
+
+    Raises
+    ------
+    ArgumentError
+        If factor is not in (0, 1).
+    UnknownNameError
+        If there is no such `mode` or `threshold_mode`.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        if not 0 < factor < 1:
+            raise ArgumentError(f"factor must be in (0, 1), got {factor}")
+        if mode not in ("min", "max"):
+            raise unknown_name("mode", mode, ("min", "max"))
+        if threshold_mode not in ("rel", "abs"):
+            raise unknown_name("threshold_mode", threshold_mode, ("rel", "abs"))
+        self.optimizer = optimizer
+        self.factor = factor
+        self.patience = patience
+        self.cooldown = cooldown
+        self.eps = eps
+        self.min_lrs = each("min_lr", min_lr, len(optimizer.param_groups))
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.threshold = threshold
+        self.relative = threshold_mode == "rel"
+        self.best = self.sign * inf
+        self.bad_steps = 0
+        self.cooldown_left = 0
+
+    def step(self, metric: float) -> None:
+        """Take note of the metric, and reduce the learning rates if it stagnates."""
+        metric = float(metric)
+        margin = self.sign * self.threshold
+        # PyTorch's relative margin is a share of the best value itself, whatever its sign.
+        goal = self.best * (1 - margin) if self.relative else self.best - margin
+        if self.sign * metric < self.sign * goal:
+            self.best = metric
+            self.bad_steps = 0
+        else:
+            self.bad_steps += 1
+        if self.cooldown_left:
+            self.cooldown_left -= 1
+            self.bad_steps = 0
+        if self.bad_steps > self.patience:
+            for group, lowest in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+                reduced = max(group["lr"] * self.factor, lowest)
+                if group["lr"] - reduced > self.eps:
+                    group["lr"] = reduced
+            self.cooldown_left = self.cooldown
+            self.bad_steps = 0
+
+
+def each(name: str, value: float | Sequence[float], n: int) -> list[float]:
+    """`value`, or the values, for each of `n` parameter groups."""
+    values = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)] * n
+    if len(values) != n:
+        raise ArgumentError(f"{name} must be one number or one for each of {n} parameter groups, got {len(values)}")
+    return values
