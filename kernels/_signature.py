@@ -129,6 +129,7 @@ class Signature:
         self.outputs = code.co_posonlyargcount  # a twin's outputs stand before the "/"
         self.nested = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array) and p.layout == "elementwise")
         self.arrays = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array))
+        self.elementwise = self.nested == self.arrays
 
     def dtypes(self, operands: Sequence[Any]) -> str:
         """The dtypes of the array operands, as one word such as "f4f4i8": it names the compiled variant."""

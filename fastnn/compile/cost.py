@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -37,4 +38,9 @@ def cost(instruction: Instruction) -> Cost:
     """The operations and bytes of one instruction."""
     count = FLOPS.get(instruction.kernel)
     arrays = [a for a in instruction.operands if isinstance(a, np.ndarray)]
-    return Cost(count(instruction) if count else 0, sum(a.nbytes if 0 not in a.strides else a.itemsize for a in arrays))
+    return Cost(count(instruction) if count else 0, sum(map(_traffic, arrays)))
+
+
+def _traffic(a: np.ndarray) -> int:  # type: ignore[type-arg]
+    """The bytes of memory behind an array that may repeat some of it."""
+    return math.prod([n for n, stride in zip(a.shape, a.strides, strict=True) if stride]) * a.itemsize

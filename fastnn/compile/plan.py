@@ -9,11 +9,13 @@ import numpy as np
 
 from ..kernels import Program
 from ..tensor import Array
-from .memory import address, extent, root
-from .passes import forward_copies, plan_memory, remove_dead_code, schedule
+from .describe import describe
+from .memory import extent, root
+from .passes import fold_constants, forward_copies, plan_memory, remove_dead_code, reuse_in_place, schedule
 from .recording import Recording
 
-PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, forward_copies)
+PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, forward_copies, reuse_in_place)
+INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, fold_constants, forward_copies, reuse_in_place)
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -28,27 +30,41 @@ class Plan:
         Where the caller puts what the program reads, and finds what it computes: views of the arena.
     arena
         All memory that the program itself uses.
+
+    Raises
+    ------
+    LookupError
+        If the recording checks values that are neither inputs nor known.
     """
 
-    def __init__(self, recording: Recording, arena: Bytes | None = None) -> None:
-        for improve in PASSES:
+    def __init__(self, recording: Recording, arena: Bytes | None = None, fold: bool = False) -> None:
+        known = recording.temporaries().keys() | {id(root(a)) for a in recording.inputs}
+        for array, check in recording.guards:
+            if id(root(array)) not in known:
+                check(array)
+        recording.guards = [(a, check) for a, check in recording.guards if id(root(a)) in known]
+        for improve in INFERENCE_PASSES if fold else PASSES:
             improve(recording)
         self.arena = plan_memory(recording, arena)
         self.recording = recording
         self.inputs: list[Array] = recording.inputs
         self.outputs: list[Array] = recording.outputs
         self.program: Program = schedule(recording)
-        self.guards = [(self._input_of(a), a, check) for a, check in recording.guards]
+        self.guards = [(self._input_of(a), check) for a, check in recording.guards]
 
     def _input_of(self, array: Array) -> int:
         """Which input `array` is a view of."""
+        start, stop = extent(array)
         for i, a in enumerate(self.inputs):
-            (low, high), (start, _) = extent(a), extent(array)
-            if root(a) is root(array) and low <= start < high:
+            low, high = extent(a)
+            if low <= start and stop <= high:
                 return i
-        raise LookupError(f"an array at {address(array):#x} is not part of an input")
+        raise LookupError(f"the array of shape {array.shape} is not part of an input")
 
     def check(self, values: tuple[Array, ...]) -> None:
         """Raise what eager code would raise on seeing these values of the inputs."""
-        for i, array, check in self.guards:
-            check(values[i].reshape(-1, *array.shape[1:]) if values[i].ndim == array.ndim else values[i].reshape(-1))
+        for i, check in self.guards:
+            check(values[i])
+
+    def __str__(self) -> str:
+        return describe(self)

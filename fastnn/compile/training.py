@@ -44,11 +44,11 @@ class TrainingStep:
         self._last: Plan | None = None
 
     @property
-    def program(self) -> Program:
-        """The program of the last batch."""
+    def program(self) -> Plan:
+        """The plan of the last batch; printed, it is a table of its instructions."""
         if self._last is None:
             raise ArgumentError("there is no program yet: it is recorded when the step is first called")
-        return self._last.program
+        return self._last
 
     @property
     def output(self) -> Array:

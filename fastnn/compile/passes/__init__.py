@@ -1,8 +1,10 @@
 """The passes that turn a recording into a program; each is one file and changes the recording in place."""
 
+from .constants import fold_constants
 from .copies import forward_copies
 from .dead_code import remove_dead_code
+from .in_place import reuse_in_place
 from .memory_plan import plan_memory
 from .schedule import schedule
 
-__all__ = ["forward_copies", "plan_memory", "remove_dead_code", "schedule"]
+__all__ = ["fold_constants", "forward_copies", "plan_memory", "remove_dead_code", "reuse_in_place", "schedule"]

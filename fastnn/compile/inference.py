@@ -1,0 +1,99 @@
+"""Compiled inference: the forward pass of a model in evaluation mode, with its weights as they are now."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..nn import Module
+from ..tensor import Array, Tensor, no_grad, to_array
+from .passes import fold_constants
+from .plan import Plan
+from .recording import Recording, recording
+
+KEPT_PLANS = 16  # batch shapes whose plans a thread keeps
+
+_recording_lock = threading.Lock()  # recording puts the model into evaluation mode for a moment
+
+
+class InferenceModel:
+    """A model's forward pass as a program; calling it with arrays returns arrays.
+
+    It holds a copy of the weights: training the model further does not change it. Any number of threads may call it at once, each works
+    in an arena of its own.
+    """
+
+    def __init__(self, model: Module) -> None:
+        self.model = model
+        self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+        self._frozen = [(p, p.data.copy()) for p in (*model.parameters(), *model.buffers())]
+        self._local = threading.local()
+
+    def __call__(self, *inputs: Any) -> Any:
+        """The model's output for these inputs, float arrays of the model's dtype; other floats are converted.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If the inputs do not fit the model.
+        """
+        if len(inputs) == 1 and type(inputs[0]) is np.ndarray:
+            values: tuple[Array, ...] = inputs
+        else:
+            values = tuple(x.data if isinstance(x, Tensor) else np.asarray(x) for x in inputs)
+        plan = self._plan(values)
+        for place, value in zip(plan.inputs, values, strict=True):
+            place[...] = value
+        plan.program.run()
+        return plan.outputs[0].copy() if len(plan.outputs) == 1 else tuple([a.copy() for a in plan.outputs])
+
+    def plan(self, *inputs: Any) -> Plan:
+        """The plan for inputs of these shapes."""
+        return self._plan(tuple(np.asarray(x) for x in inputs))
+
+    def _plan(self, values: tuple[Array, ...]) -> Plan:
+        try:
+            plans: dict[Any, Plan] = self._local.plans
+        except AttributeError:
+            plans = self._local.plans = {}
+        key = tuple([(v.shape, v.dtype) for v in values])
+        plan = plans.get(key)
+        if plan is None:
+            if not values:
+                raise ShapeError("a compiled model needs at least one input, got none")
+            plan = Plan(self._record(values), fold=True)
+            while len(plans) >= KEPT_PLANS:
+                del plans[next(iter(plans))]
+            plans[key] = plan
+        return plan
+
+    def _record(self, values: tuple[Array, ...]) -> Recording:
+        inputs = [Tensor(np.empty(v.shape, to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None).dtype)) for v in values]
+        with _recording_lock:
+            modes = [(m, m.training) for m in self.model.modules()]
+            current = [(p, p.data) for p, _ in self._frozen]
+            self.model.eval()
+            try:
+                for p, data in self._frozen:
+                    p.data = data
+                with recording() as found, no_grad():
+                    found.inputs = [t.data for t in inputs]
+                    result = self.model(*inputs)
+                    found.outputs = [t.data for t in (result if isinstance(result, (tuple, list)) else (result,))]
+            finally:
+                for p, data in current:
+                    p.data = data
+                for module, training in modes:
+                    module.training = training
+        return found
+
+
+def compile_inference(model: Module) -> InferenceModel:
+    """The forward pass of `model` in evaluation mode, without Python in between: dropout is gone, batch norm is part of the weights.
+
+    The weights are those of this moment; compile again after further training.
+    """
+    return InferenceModel(model)

@@ -1,0 +1,83 @@
+"""Constants: what depends on weights alone is computed once, normalisation moves into the weights before it, weights are laid out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...kernels import KERNELS, Instruction
+from ...tensor import Array
+from ..memory import root, same_items
+from ..recording import Recording
+
+
+def fold_constants(recording: Recording) -> None:
+    """Compute what is the same in every run, now; for programs whose weights do not change."""
+    _evaluate(recording)
+    _fold_normalisation(recording)
+    _lay_out_weights(recording)
+
+
+def _variable(recording: Recording) -> set[int]:
+    """The roots, by id, whose values differ from run to run."""
+    return recording.temporaries().keys() | {id(root(a)) for a in recording.inputs}
+
+
+def _evaluate(recording: Recording) -> None:
+    """Run instructions that read constants only, into the memory they were recorded with, which is a constant from then on."""
+    changing = {id(root(a)) for a in recording.inputs}
+    kept = []
+    for instruction in recording.instructions:
+        if any(id(root(a)) in changing for a in (*instruction.inputs, *instruction.outputs)):
+            changing |= {id(root(a)) for a in instruction.outputs}
+            kept.append(instruction)
+        else:
+            KERNELS[instruction.kernel].twin(*instruction.operands)
+    recording.instructions = kept
+
+
+def _fold_normalisation(recording: Recording) -> None:
+    """gemm, then batch norm of its columns with constant statistics: the scale goes into the weights, the rest into the bias."""
+    variable = _variable(recording)
+    uses = recording.uses()
+    producers = {id(root(i.operands[0])): n for n, i in enumerate(recording.instructions) if i.kernel == "gemm"}
+    dropped = set()
+    for n, instruction in enumerate(recording.instructions):
+        if instruction.kernel != "batch_norm_inference":
+            continue
+        y, x, mean, var, weight, bias, eps = instruction.operands
+        producer = producers.get(id(root(x)))
+        if producer is None or uses[id(root(x))] != [producer, n] or x.shape[2] != 1:
+            continue
+        c, a, b, base, alpha, beta = recording.instructions[producer].operands
+        if c.shape != (1, *x.shape[:2]) or id(root(b)) in variable or (beta != 0 and id(root(base)) in variable):
+            continue
+        scale = weight / np.sqrt(var + eps)
+        offset = (beta * base[0, 0] if beta else 0) * scale + bias - mean * scale
+        folded = (y.reshape(c.shape), a, np.ascontiguousarray(b * scale), np.broadcast_to(offset.astype(c.dtype), c.shape), alpha, 1.0)
+        recording.instructions[n] = Instruction("gemm", folded)
+        dropped.add(producer)
+    recording.instructions = [i for n, i in enumerate(recording.instructions) if n not in dropped]
+
+
+def _lay_out_weights(recording: Recording) -> None:
+    """Constant right-hand sides of products become row-contiguous, once: the product then reads them where they lie."""
+    variable = _variable(recording)
+    copies: list[tuple[Array, Array]] = []
+
+    def laid_out(b: Array) -> Array:
+        for old, new in copies:
+            if same_items(old, b):
+                return new
+        copies.append((b, np.ascontiguousarray(b)))
+        return copies[-1][1]
+
+    def change(instruction: Instruction) -> Instruction:
+        if instruction.kernel != "gemm" or id(root(instruction.operands[2])) in variable:
+            return instruction
+        operands: list[Any] = list(instruction.operands)
+        operands[2] = laid_out(operands[2])
+        return Instruction("gemm", tuple(operands))
+
+    recording.instructions = [change(i) for i in recording.instructions]

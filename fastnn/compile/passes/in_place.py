@@ -1,0 +1,39 @@
+"""In-place reuse: an elementwise result takes the memory of an operand that is not needed afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...kernels import KERNELS, Instruction
+from ...tensor import Array
+from ..memory import as_bytes, moved, root
+from ..recording import Recording
+
+
+def reuse_in_place(recording: Recording) -> None:
+    """Let elementwise instructions write over a temporary of the same layout that dies there."""
+    i = 0
+    while i < len(recording.instructions):
+        instruction = recording.instructions[i]
+        if KERNELS[instruction.kernel].signature.elementwise and len(instruction.outputs) == 1:
+            _reuse(recording, i, instruction)
+        i += 1
+
+
+def _reuse(recording: Recording, i: int, instruction: Instruction) -> None:
+    uses = recording.uses()
+    temporaries = recording.temporaries()
+    kept = {id(root(a)) for a in recording.outputs}
+    y = instruction.outputs[0]
+
+    def whole(a: Array) -> bool:
+        return a.flags.c_contiguous and a.nbytes == root(a).nbytes and id(root(a)) in temporaries and id(root(a)) not in kept
+
+    if not whole(y) or uses[id(root(y))][0] != i:
+        return
+    for x in instruction.inputs:
+        alone = sum(root(a) is root(x) for a in instruction.operands if isinstance(a, np.ndarray)) == 1
+        if whole(x) and alone and x.shape == y.shape and x.dtype == y.dtype and uses[id(root(x))][-1] == i:
+            old, place = root(y), as_bytes(x)
+            recording.substitute(lambda a: moved(a, old, place, 0) if root(a) is old else a)
+            return
