@@ -62,6 +62,8 @@ class OneCycleLR(Schedule):
     Source: Smith & Topin 2018, "Super-convergence: very fast training of neural networks using large learning rates".
     """
 
+    per_batch = True
+
     def __init__(
         self,
         optimizer: Optimizer,

@@ -29,6 +29,7 @@ class Attached:
     """What acts on the learning rates of an optimiser, and can be saved without it."""
 
     optimizer: Optimizer
+    per_batch = False  # whether a trainer steps it after every batch, and not after every epoch
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group."""
