@@ -1,0 +1,382 @@
+"""Loops over rows and columns around formulas: what structured kernels are made of.
+
+    @row(stores=1, folds=(SUM,))
+    def _exponentials(x, top):
+        e = exp(x - top)
+        return e, e
+
+    total = _exponentials(y[i], x[i], top)      # inside a kernel: y_ij = exp(x_ij - top); total = sum_j y_ij
+
+A loop runs its formula on several registers at a time, so that no fold waits for its own last addition, and masks the lanes beyond
+the end of the row. The order of a fold depends on the length of the row alone. Sums are float64: float32 items are added up as
+such in blocks, and the blocks in float64.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.cgutils import for_range_slice
+from numba.core.typing.templates import signature
+from numba.extending import intrinsic
+
+from . import _host
+from ._formula import V, constant, convert, double, lanewise, maximum, minimum, splat, where
+from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
+
+BLOCK = 4096  # items of a row that are added up in the array's own dtype
+ROWS = 8  # rows of a matrix whose columns are added up in the array's own dtype
+TILE = 512  # columns whose sums stay in the level-1 cache at a time
+DOUBLE = ir.DoubleType()
+
+
+class Fold(NamedTuple):
+    """A way to combine the items of a row: its neutral value, how it combines two, and whether its result is float64."""
+
+    neutral: float
+    combine: Callable[[V, V], V]
+    wide: bool = False
+
+
+SUM = Fold(0.0, lambda total, x: total + x, wide=True)
+LARGEST = Fold(-math.inf, lambda largest, x: where(x > largest, x, largest))  # one instruction; NaN is passed over
+MAXIMUM = Fold(-math.inf, maximum)  # NaN wins
+MINIMUM = Fold(math.inf, minimum)  # NaN wins
+
+
+def row(stores: int = 0, folds: tuple[Fold, ...] = (), registers: int = 4) -> Callable[[Callable[..., Any]], Any]:
+    """Make a formula a loop over the items of rows of equal length.
+
+    The loop is called with `stores` output rows and then the formula's arguments: rows (contiguous, one-dimensional), floats and
+    integers; an argument named `position` is not passed but counts the items. The formula returns the items to store, then the
+    items to fold; the loop returns what they fold to.
+    """
+
+    def decorate(formula: Callable[..., Any]) -> Any:
+        names = [*(f"out{i}" for i in range(stores)), *(n for n in inspect.signature(formula).parameters if n != "position")]
+
+        def typing(*arguments: types.Type) -> Any:
+            dtype = _dtype(arguments)
+            results = tuple(types.float64 if fold.wide else dtype for fold in folds)
+            result = types.none if not folds else results[0] if len(folds) == 1 else types.Tuple(results)
+
+            def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+                found = _Row(context, b, formula, names, sig.args, values, stores=stores, folds=folds).emit(registers)
+                if not folds:
+                    return context.get_dummy_value()
+                return found[0] if len(folds) == 1 else context.make_tuple(b, result, found)
+
+            return signature(result, *arguments), emit
+
+        return _intrinsic(names, typing)
+
+    return decorate
+
+
+def first(formula: Callable[..., Any]) -> Any:
+    """Make a formula that returns truth values a search: the index of the first item of a row where it holds, or the row's length."""
+    names = list(inspect.signature(formula).parameters)
+
+    def typing(*arguments: types.Type) -> Any:
+        def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+            return _Row(context, b, formula, names, sig.args, values).search()
+
+        return signature(types.int64, *arguments), emit
+
+    return _intrinsic(names, typing)
+
+
+def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
+    """Make a formula a loop that sums what it returns over the rows of matrices, for each column from `low` to `high` - 1.
+
+    The loop is called with `sums` output rows, low, high, and then the formula's arguments: matrices of equal shape (contiguous),
+    arrays with one item per column or, where named in `by_row`, per row, and numbers.
+    """
+
+    def decorate(formula: Callable[..., Any]) -> Any:
+        names = [*(f"out{i}" for i in range(sums)), "low", "high", *inspect.signature(formula).parameters]
+
+        def typing(*arguments: types.Type) -> Any:
+            def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+                _Columns(context, b, formula, names, sig.args, values, sums=sums, by_row=by_row).emit()
+                return context.get_dummy_value()
+
+            return signature(types.none, *arguments), emit
+
+        return _intrinsic(names, typing)
+
+    return decorate
+
+
+def _intrinsic(names: Sequence[str], typing: Callable[..., Any]) -> Any:
+    """A Numba intrinsic with named arguments; Numba reads their names from its signature."""
+
+    def definition(typingctx: Any, *arguments: types.Type) -> Any:
+        return typing(*arguments)
+
+    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("typingctx", *names)]
+    definition.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return intrinsic(definition)
+
+
+def _dtype(arguments: Sequence[types.Type]) -> types.Float:
+    return next(a.dtype for a in arguments if isinstance(a, types.Array) and isinstance(a.dtype, types.Float))
+
+
+def _bytes(type: ir.Type) -> int:
+    item = type.element if isinstance(type, ir.VectorType) else type
+    return 4 if isinstance(item, ir.FloatType) else 8 if isinstance(item, ir.DoubleType) else item.width // 8
+
+
+def _halved(value: V, lanes: int, combine: Callable[[V, V], V]) -> V:
+    """`value` folded to fewer lanes by adding its upper half to its lower one: always in the same order."""
+    b = value.builder
+    while value.lanes > lanes:
+        half = value.lanes // 2
+        low, high = (
+            V(b, b.shuffle_vector(value.value, value.value, ir.Constant(ir.VectorType(I32, half), list(range(start, start + half)))))
+            for start in (0, half)
+        )
+        value = combine(low, high)
+    return V(b, b.extract_element(value.value, I32(0))) if lanes == 1 and isinstance(value.type, ir.VectorType) else value
+
+
+class _Loop:
+    """One use of a formula: what its arguments are inside the function that is being built."""
+
+    def __init__(
+        self, context: Any, b: ir.IRBuilder, formula: Callable[..., Any], names: Sequence[str], kinds: Sequence[types.Type], values: Any
+    ) -> None:
+        self.b = b
+        self.formula = formula
+        self.item = LLVM_ITEMS[_dtype(kinds)]
+        self.lanes = _host.lanes(_bytes(self.item))
+        self.pointers: dict[str, ir.Value] = {}
+        self.shapes: dict[str, list[ir.Value]] = {}
+        self.numbers: dict[str, ir.Value] = {}
+        for name, kind, value in zip(names, kinds, values, strict=True):
+            if isinstance(kind, types.Array):
+                array = context.make_array(kind)(context, b, value)
+                self.pointers[name] = array.data
+                self.shapes[name] = [b.extract_value(array.shape, i) for i in range(kind.ndim)]
+            elif isinstance(kind, types.Integer):
+                self.numbers[name] = context.cast(b, value, kind, types.int64)
+            else:
+                self.numbers[name] = context.cast(b, value, kind, _dtype(kinds))
+
+    def variable(self, type: ir.Type, count: int = 1) -> ir.Value:
+        with self.b.goto_entry_block():
+            space = self.b.alloca(type, I32(count))
+        return space
+
+    def load(self, pointer: ir.Value, lanes: int, mask: ir.Value | None) -> V:
+        type = lanewise(pointer.type.pointee, lanes)
+        address = self.b.bitcast(pointer, type.as_pointer())
+        if mask is None:
+            return V(self.b, self.b.load(address, align=_bytes(type)))
+        operands = [address, I32(_bytes(type)), mask, constant(type, 0)]
+        return V(self.b, _masked(self.b, f"llvm.masked.load.{_suffix(type)}.p0", type, operands))
+
+    def store(self, value: V, pointer: ir.Value, mask: ir.Value | None) -> None:
+        value = convert(value, pointer.type.pointee)
+        address = self.b.bitcast(pointer, value.type.as_pointer())
+        if mask is None:
+            self.b.store(value.value, address, align=_bytes(value.type))
+        else:
+            operands = [value.value, address, I32(_bytes(value.type)), mask]
+            _masked(self.b, f"llvm.masked.store.{_suffix(value.type)}.p0", ir.VoidType(), operands)
+
+    def repeated(self, value: ir.Value, lanes: int) -> V:
+        return V(self.b, splat(self.b, value, lanes))
+
+    def evaluate(self, **known: V) -> tuple[V, ...]:
+        """The formula's results, for the arguments in `known`."""
+        result = self.formula(**{name: known[name] for name in inspect.signature(self.formula).parameters})
+        return result if isinstance(result, tuple) else (result,)
+
+    def smaller(self, x: ir.Value, y: ir.Value) -> ir.Value:
+        return self.b.select(self.b.icmp_signed("<", x, y), x, y)
+
+    def rounded(self, count: ir.Value, step: int) -> ir.Value:
+        """`count` rounded down to a multiple of `step`, a power of two."""
+        return self.b.and_(count, I64(-step))
+
+    def each(self, start: ir.Value, stop: ir.Value, step: int) -> Any:
+        return for_range_slice(self.b, start, stop, I64(step))
+
+    def edge(self, start: ir.Value, stop: ir.Value, emit: Callable[[ir.Value], None]) -> None:
+        """`emit(mask)` for the lanes from `start` to `stop` - 1, if there are any."""
+        count = self.b.sub(stop, start)
+        with self.b.if_then(self.b.icmp_signed(">", count, I64(0))):
+            emit(_lane_mask(self.b, count, self.lanes))
+
+
+class _Row(_Loop):
+    def __init__(self, *use: Any, stores: int = 0, folds: tuple[Fold, ...] = ()) -> None:
+        super().__init__(*use)
+        self.outputs = list(self.pointers)[:stores]
+        self.folds = folds
+        self.length = next(iter(self.shapes.values()))[0]
+
+    def emit(self, registers: int) -> list[ir.Value]:
+        b, W = self.b, self.lanes
+        types = [DOUBLE if fold.wide else self.item for fold in self.folds]
+        results = [self.variable(type) for type in types]
+        many = [self.variable(lanewise(self.item, registers * W)) for _ in self.folds]
+        few = [self.variable(lanewise(self.item, W)) for _ in self.folds]
+        for fold, result, type in zip(self.folds, results, types, strict=True):
+            b.store(ir.Constant(type, fold.neutral), result)
+        with self.blocks() as (start, stop):
+            size = b.sub(stop, start)
+            groups = b.add(start, self.rounded(size, registers * W))
+            singles = b.add(start, self.rounded(size, W))
+            for fold, variable in zip(self.folds, many, strict=True):
+                b.store(constant(variable.type.pointee, fold.neutral), variable)
+            with self.each(start, groups, registers * W) as (j, _):
+                self.apply(j, registers * W, many)
+            for fold, wide, narrow in zip(self.folds, many, few, strict=True):
+                b.store(_halved(V(b, b.load(wide)), W, fold.combine).value, narrow)
+            with self.each(groups, singles, W) as (j, _):
+                self.apply(j, W, few)
+            self.edge(singles, stop, lambda mask: self.apply(singles, W, few, mask))
+            for fold, narrow, result in zip(self.folds, few, results, strict=True):
+                one = convert(_halved(V(b, b.load(narrow)), 1, fold.combine), result.type.pointee)
+                b.store(fold.combine(V(b, b.load(result)), one).value, result)
+        return [b.load(result) for result in results]
+
+    def blocks(self) -> Any:
+        """Loop over blocks of the row, each given as (start, stop): one block unless there are sums."""
+        return _blocks(self, BLOCK if any(fold.wide for fold in self.folds) else None)
+
+    def apply(self, j: ir.Value, lanes: int, partial: list[ir.Value], mask: ir.Value | None = None) -> None:
+        """The formula at items j, j + 1, ...: load its arguments, store its first results, fold the others."""
+        b = self.b
+        results = self.evaluate(**self.arguments(j, lanes, mask))
+        for value, name in zip(results, self.outputs, strict=False):
+            self.store(value, b.gep(self.pointers[name], [j]), mask)
+        for fold, value, variable in zip(self.folds, results[len(self.outputs) :], partial, strict=True):
+            if mask is not None:
+                value = where(V(b, mask), value, fold.neutral)
+            b.store(fold.combine(V(b, b.load(variable)), value).value, variable)
+
+    def arguments(self, j: ir.Value, lanes: int, mask: ir.Value | None) -> dict[str, V]:
+        b = self.b
+        known = {name: self.repeated(value, lanes) for name, value in self.numbers.items()}
+        known |= {n: self.load(b.gep(p, [j]), lanes, mask) for n, p in self.pointers.items() if n not in self.outputs}
+        if "position" in inspect.signature(self.formula).parameters:
+            order = ir.Constant(lanewise(I64, lanes), list(range(lanes)) if lanes > 1 else 0)
+            known["position"] = V(b, b.add(splat(b, j, lanes), order))
+        return known
+
+    def search(self) -> ir.Value:
+        b, W = self.b, self.lanes
+        found = self.variable(I64)
+        b.store(self.length, found)
+        done = b.append_basic_block("found")
+
+        def look(j: ir.Value, mask: ir.Value | None = None) -> None:
+            holds = self.evaluate(**self.arguments(j, W, mask))[0].value
+            hits = b.bitcast(holds if mask is None else b.and_(holds, mask), ir.IntType(W))
+            with b.if_then(b.icmp_unsigned("!=", hits, ir.IntType(W)(0)), likely=False):
+                lane = b.zext(b.cttz(hits, ir.IntType(1)(1)), I64)
+                b.store(b.add(j, lane), found)
+                b.branch(done)
+
+        singles = self.rounded(self.length, W)
+        with self.each(I64(0), singles, W) as (j, _):
+            look(j)
+        self.edge(singles, self.length, lambda mask: look(singles, mask))
+        b.branch(done)
+        b.position_at_end(done)
+        return b.load(found)
+
+
+@contextmanager
+def _blocks(loop: _Row, size: int | None) -> Iterator[tuple[ir.Value, ir.Value]]:
+    if size is None:
+        yield I64(0), loop.length
+        return
+    with loop.each(I64(0), loop.length, size) as (start, _):
+        yield start, loop.smaller(loop.b.add(start, I64(size)), loop.length)
+
+
+class _Columns(_Loop):
+    """Row by row through the matrices, in tiles of columns whose float64 sums stay in cache."""
+
+    def __init__(self, *use: Any, sums: int, by_row: tuple[str, ...]) -> None:
+        super().__init__(*use)
+        self.outputs = list(self.pointers)[:sums]
+        self.by_row = by_row
+        self.matrices = [name for name, shape in self.shapes.items() if len(shape) == 2]
+        self.rows, self.columns = self.shapes[self.matrices[0]]
+        self.totals = [self.variable(DOUBLE, TILE) for _ in self.outputs]
+
+    def emit(self) -> None:
+        b, high = self.b, self.numbers["high"]
+        many = self.rounded(self.rows, ROWS)
+        with self.each(self.numbers["low"], high, TILE) as (start, _):
+            stop = self.smaller(b.add(start, I64(TILE)), high)
+            self.across(start, stop, self.clear)
+            with self.each(I64(0), many, ROWS) as (r, _):
+                self.across(start, stop, partial(self.add, [b.add(r, I64(k)) for k in range(ROWS)]))
+            with self.each(many, self.rows, 1) as (r, _):
+                self.across(start, stop, partial(self.add, [r]))
+            self.across(start, stop, self.write)
+
+    def across(self, start: ir.Value, stop: ir.Value, emit: Callable[..., None]) -> None:
+        """`emit(column, place in the tile, mask)` over the columns of a tile."""
+        b = self.b
+        singles = b.add(start, self.rounded(b.sub(stop, start), self.lanes))
+        with self.each(start, singles, self.lanes) as (j, _):
+            emit(j, b.sub(j, start), None)
+        self.edge(singles, stop, lambda mask: emit(singles, b.sub(singles, start), mask))
+
+    def total(self, at: int, place: ir.Value) -> ir.Value:
+        return self.b.bitcast(self.b.gep(self.totals[at], [place]), lanewise(DOUBLE, self.lanes).as_pointer())
+
+    def clear(self, j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
+        for at in range(len(self.outputs)):
+            self.b.store(constant(lanewise(DOUBLE, self.lanes), 0.0), self.total(at, place), align=8)
+
+    def add(self, rows: list[ir.Value], j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
+        b = self.b
+        sums: list[V] = []
+        for r in rows:
+            known = {name: self.repeated(value, self.lanes) for name, value in self.numbers.items()}
+            for name, pointer in self.pointers.items():
+                if name in self.by_row:
+                    known[name] = self.repeated(b.load(b.gep(pointer, [r])), self.lanes)
+                elif name not in self.outputs:
+                    at = b.add(b.mul(r, self.columns), j) if name in self.matrices else j
+                    known[name] = self.load(b.gep(pointer, [at]), self.lanes, mask)
+            results = self.evaluate(**known)
+            sums = [total + value for total, value in zip(sums, results, strict=True)] if sums else list(results)
+        for at, value in enumerate(sums):
+            address = self.total(at, place)
+            b.store((V(b, b.load(address, align=8)) + double(value)).value, address, align=8)
+
+    def write(self, j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
+        for at, name in enumerate(self.outputs):
+            total = V(self.b, self.b.load(self.total(at, place), align=8))
+            self.store(total, self.b.gep(self.pointers[name], [j]), mask)
+
+
+def number(formula: Callable[..., Any]) -> Any:
+    """Make a formula callable on single numbers, as float64."""
+    names = list(inspect.signature(formula).parameters)
+
+    def typing(*arguments: types.Type) -> Any:
+        def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+            doubles = [context.cast(b, v, t, types.float64) for t, v in zip(sig.args, values, strict=True)]
+            return formula(*[V(b, v) for v in doubles]).value
+
+        return signature(types.float64, *arguments), emit
+
+    return _intrinsic(names, typing)
