@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, TypeVar
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError
 from ..tensor import FLOATS, Array
-
-Number = TypeVar("Number", int, float)
 
 
 def size(owner: str, name: str, value: Any) -> int:
@@ -24,13 +23,14 @@ def size(owner: str, name: str, value: Any) -> int:
     return n
 
 
-def within(owner: str, name: str, value: float, low: float = -np.inf, high: float = np.inf) -> float:
+def within(owner: str, name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """`value`, a number from low to high, both included."""
-    if isinstance(value, (bool, str)) or not np.isscalar(value):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise DTypeError(f"{owner}: {name} must be a number, got {value!r}")
-    if not low <= value <= high:
+    number = float(value)
+    if not low <= number <= high:
         raise ArgumentError(f"{owner}: {name} must lie between {low:g} and {high:g}, got {value}")
-    return value
+    return number
 
 
 def floats(owner: str, shape: tuple[int, ...], dtype: Any) -> Array:

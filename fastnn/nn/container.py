@@ -19,8 +19,8 @@ class _List(Module):
     def _set(self, modules: Iterable[Module]) -> None:
         for name, _ in list(self._items()):
             delattr(self, name)
-        for name, module in enumerate(modules):
-            self.register_module(str(name), module)
+        for index, module in enumerate(modules):
+            self.register_module(str(index), module)
 
     def _items(self) -> list[tuple[str, Module]]:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]

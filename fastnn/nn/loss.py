@@ -84,6 +84,8 @@ class CrossEntropyLoss(Loss):
         The share of the target, from 0 to 1, that is spread evenly over the classes. Szegedy et al. 2016.
     """
 
+    weight: Tensor | None
+
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
@@ -99,6 +101,8 @@ class CrossEntropyLoss(Loss):
 class NLLLoss(Loss):
     """-input[target], for log-probabilities (N, C) and int64 labels (N); arguments as for `CrossEntropyLoss`."""
 
+    weight: Tensor | None
+
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
@@ -111,6 +115,8 @@ class NLLLoss(Loss):
 class BCELoss(Loss):
     """-(target ln input + (1 - target) ln(1 - input)), times a weight that broadcasts."""
 
+    weight: Tensor | None
+
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
@@ -121,6 +127,9 @@ class BCELoss(Loss):
 
 class BCEWithLogitsLoss(Loss):
     """The binary cross entropy of sigmoid(input), stable at any input; pos_weight multiplies the part of the positive targets."""
+
+    weight: Tensor | None
+    pos_weight: Tensor | None
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)

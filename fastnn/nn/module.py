@@ -14,6 +14,7 @@ from ._state import IncompatibleKeys, load
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
+T = TypeVar("T")
 
 
 class Module:
@@ -122,13 +123,13 @@ class Module:
             if isinstance(value, Module):
                 yield from value._tree(_join(prefix, name))
 
-    def _own_parameters(self) -> dict[str, Any]:
+    def _own_parameters(self) -> dict[str, Parameter]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
 
-    def _own_buffers(self) -> dict[str, Any]:
+    def _own_buffers(self) -> dict[str, Tensor]:
         return {name: vars(self)[name] for name in self._buffers if vars(self).get(name) is not None}
 
-    def _named(self, own: Callable[[Module], dict[str, Any]], prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
+    def _named(self, own: Callable[[Module], dict[str, T]], prefix: str, recurse: bool) -> Iterator[tuple[str, T]]:
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, value in own(module).items():
@@ -281,7 +282,7 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _find(kind: str, target: str, table: dict[str, Any]) -> Any:
+def _find(kind: str, target: str, table: dict[str, T]) -> T:
     if target not in table:
         raise unknown_name(kind, target, table)
     return table[target]

@@ -170,6 +170,7 @@ LOSSES: dict[str, tuple[Callable[[Any, Any, dict[str, str]], Any], Any, Any]] = 
 REDUCED = [(name, reduction) for name in LOSSES for reduction in ("mean", "sum", "none")] + [("KLDivLoss", "batchmean")]
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss by both")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("name", "reduction"), REDUCED)
 def test_losses_and_their_gradients_are_those_of_pytorch(name: str, reduction: str, dtype: str) -> None:
