@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from numba import njit
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.np.arrayobj import populate_array
@@ -132,6 +133,8 @@ def width(typingctx: Any, array: types.Array) -> Any:
     return signature(types.intp, array), lambda context, builder, sig, values: I64(lanes)
 
 
+inlined = njit(inline="always")  # a function that becomes part of each kernel that calls it
+
 GRAIN = 16  # columns that workers share out together, so that two workers never write to one cache line
 
 
@@ -166,9 +169,7 @@ def share_both(typingctx: Any, team: types.UniTuple, rows: types.Integer, column
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         team, rows, columns = values
         parts = builder.extract_value(team, 1)
-        by_rows = builder.or_(
-            builder.icmp_signed(">=", rows, builder.mul(parts, I64(4))), builder.icmp_signed("<=", columns, I64(GRAIN))
-        )
+        by_rows = builder.or_(builder.icmp_signed(">=", rows, builder.mul(parts, I64(4))), builder.icmp_signed("<=", columns, I64(GRAIN)))
         edges = []
         for count, shared, grain in ((rows, by_rows, 1), (columns, builder.not_(by_rows), GRAIN)):
             for edge, all in zip(_share(builder, team, count, grain), (I64(0), count), strict=True):
@@ -179,19 +180,21 @@ def share_both(typingctx: Any, team: types.UniTuple, rows: types.Integer, column
 
 
 def scratch(items: int) -> Any:
-    """An intrinsic that returns a float64 array of `items` items on the stack, the same at every call."""
-    result = types.Array(types.float64, 1, "C")
+    """An intrinsic that returns an array on the stack, of `items` items of its argument's dtype, the same at every call."""
 
     @intrinsic
-    def buffer(typingctx: Any) -> Any:
+    def buffer(typingctx: Any, like: types.Array) -> Any:
+        result = types.Array(like.dtype, 1, "C")
+
         def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
             with builder.goto_entry_block():
-                space = builder.alloca(ir.DoubleType(), I32(items))
+                space = builder.alloca(LLVM_ITEMS[like.dtype], I32(items))
+            bytes = I64(like.dtype.bitwidth // 8)
             array = context.make_array(result)(context, builder)
-            populate_array(array, space, [I64(items)], [I64(8)], I64(8), None)
+            populate_array(array, space, [I64(items)], [bytes], bytes, None)
             return array._getvalue()
 
-        return signature(result), emit
+        return signature(result, like), emit
 
     return buffer
 
