@@ -167,8 +167,8 @@ def call(name: str, *arguments: V) -> V:
 
 
 def fma(a: V, b: Operand, c: Operand) -> V:
-    """a * b + c, rounded once."""
-    return call("fma", a, a.like(b), a.like(c))
+    """a * b + c, rounded once where the CPU can do that in one instruction, else a product and a sum."""
+    return call("fmuladd", a, a.like(b), a.like(c))
 
 
 def horner(x: V, coefficients: tuple[float, ...]) -> V:
@@ -230,6 +230,38 @@ def from_bits(x: V) -> V:
     return V(x.builder, x.builder.bitcast(x.value, lanewise(FLOAT_OF[x.item.width], x.lanes)))
 
 
+def double(x: V) -> V:
+    """`x` in float64."""
+    return convert(x, FLOAT_OF[64])
+
+
+def single(x: V) -> V:
+    """`x` rounded to float32."""
+    return convert(x, FLOAT_OF[32])
+
+
+def patch(y: V, rare: V, libm: str, x: V) -> V:
+    """`y`, but in the lanes where `rare` holds, the function `libm` of the C library at `x`; costs a branch where it never does."""
+    b = y.builder
+    name = libm + ("f" if isinstance(x.item, ir.FloatType) else "")
+    function = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(x.item, [x.item]), name)
+    before = b.block
+    found = rare.value if x.lanes == 1 else b.icmp_unsigned("!=", b.bitcast(rare.value, ir.IntType(x.lanes)), ir.IntType(x.lanes)(0))
+    with b.if_then(found, likely=False):
+        if x.lanes == 1:
+            called = b.call(function, [x.value])
+        else:
+            called = y.value
+            for lane in map(ir.IntType(32), range(x.lanes)):
+                called = b.insert_element(called, b.call(function, [b.extract_element(x.value, lane)]), lane)
+        patched = b.select(rare.value, called, y.value)
+        rare_block = b.block
+    result = b.phi(y.type)
+    result.add_incoming(y.value, before)
+    result.add_incoming(patched, rare_block)
+    return V(b, result)
+
+
 def convert(x: V, item: ir.Type) -> V:
     """`x` converted to lanes of LLVM type `item`; truth values become 0 and 1, floats are cut off towards zero."""
     if x.item == item:
@@ -249,3 +281,9 @@ def convert(x: V, item: ir.Type) -> V:
         emit = b.trunc if narrow else (b.zext if x.item.width in (1, 8) else b.sext)
         return V(b, emit(x.value, to))
     return V(b, (b.uitofp if x.item.width in (1, 8) else b.sitofp)(x.value, to))
+
+
+def shuffle(a: V, b: V, order: list[int]) -> V:
+    """The lanes of `a` and then `b`, put in another order."""
+    picks = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+    return V(a.builder, a.builder.shuffle_vector(a.value, b.value, picks))

@@ -41,8 +41,7 @@ def _engine() -> llvm.ExecutionEngine:
 
 
 def object_code(module: ir.Module | llvm.ModuleRef, symbol: str, vectorize: bool = True) -> bytes:
-    """Optimise `module` and translate it; only `symbol` stays visible. Code that is vectors already need not be vectorised.
-
+    """Optimise `module` and translate it; only `symbol` stays visible. Code that is vectors already need not be vectorised nor unrolled.
 
     Raises RuntimeError if the code needs anything beyond `ALLOWED_SYMBOLS`: such code could not be loaded on its own.
     """
@@ -57,6 +56,7 @@ def object_code(module: ir.Module | llvm.ModuleRef, symbol: str, vectorize: bool
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = vectorize
     options.slp_vectorization = vectorize
+    options.loop_unrolling = vectorize
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(ref, passes)
     needed = {f.name for f in ref.functions if f.is_declaration and not f.name.startswith("llvm.")}

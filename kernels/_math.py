@@ -1,33 +1,379 @@
-"""Elementary functions as formulas: range reduction, then a polynomial, without table or branch."""
+"""Elementary functions as formulas: range reduction, then a polynomial; right for zeros, denormals, infinities and NaN.
+
+They hold no table and no branch (but for sine and cosine of huge arguments), so they run at full speed at any vector width. Polynomials
+whose source is not named are weighted minimax fits, computed with mpmath and rounded to the format coefficient by coefficient.
+"""
 
 from __future__ import annotations
 
 import math
-from decimal import Decimal, getcontext
+from typing import NamedTuple
 
 import numpy as np
 
-from ._formula import V, absolute, bits, clip, copysign, fma, from_bits, horner, sqrt, where
+from ._formula import (
+    Operand,
+    V,
+    absolute,
+    bits,
+    clip,
+    copysign,
+    double,
+    floor,
+    fma,
+    from_bits,
+    horner,
+    patch,
+    single,
+    where,
+)
 
-LN2 = math.log(2.0)
+
+class Format(NamedTuple):
+    """What the formulas must know of a floating-point format. High parts have so few bits that an integer times them is exact."""
+
+    mantissa: int  # bits after the point
+    bias: int  # of the exponent
+    ln2: tuple[float, float]  # high and low part
+    exp_range: tuple[float, float]  # beyond it, e^x is 0 or infinite
+    expm1_low: float  # below it, e^x - 1 is -1
+    expm1_tail: tuple[float, ...]  # (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2
+    log_low: float  # logarithms are computed on [log_low, 2 log_low)
+    tanh_one: float  # from there on, tanh x is 1
+    tanh_tail: tuple[float, ...]  # (tanh(x) / x - 1) / x^2 as a polynomial in x^2 for |x| <= TANH_NEAR
+    sigmoid_scale: float  # a power of two that keeps e^-x finite wherever sigmoid x is not 0
+    sin_high: float  # from there on, libm reduces the argument
+    sin_tail: tuple[float, ...]  # (sin(r) / r - 1) / r^2 as a polynomial in r^2 for |r| <= pi / 4 and a little beyond
+    cos_tail: tuple[float, ...]  # (cos(r) - 1 + r^2 / 2) / r^4, likewise
+
+    @property
+    def magic(self) -> float:
+        """Adding it rounds to an integer, which then stands in the low bits."""
+        return 1.5 * 2.0**self.mantissa
+
+    def pattern(self, number: float) -> int:
+        """The bits of a positive number of this format."""
+        return int(np.float32(number).view(np.int32) if self.mantissa == 23 else np.float64(number).view(np.int64))
+
+
+FORMATS = {
+    np.float32: Format(
+        mantissa=23,
+        bias=127,
+        ln2=(0.693359375, -2.12194440054690583e-4),  # Cephes, expf.c
+        exp_range=(-104.0, 89.0),
+        expm1_low=-25.0,
+        expm1_tail=(1.39398838e-3, 8.3689997e-3, 4.16664109e-2, 1.66665182e-1, 0.5),
+        log_low=2 / 3,
+        tanh_one=10.0,
+        tanh_tail=(-5.71619812e-3, 2.06497069e-2, -5.37431724e-2, 1.33314863e-1, -3.33332837e-1),
+        sigmoid_scale=2.0**-24,
+        sin_high=2.0**18,
+        sin_tail=(2.78831635e-6, -1.98492635e-4, 8.33337195e-3, -1.66666672e-1),
+        cos_tail=(2.43754603e-5, -1.38867879e-3, 4.16666344e-2),
+    ),
+    np.float64: Format(
+        mantissa=52,
+        bias=1023,
+        ln2=(6.93147180369123816490e-01, 1.90821492927058770002e-10),  # fdlibm, e_exp.c
+        exp_range=(-746.0, 710.0),
+        expm1_low=-45.0,
+        expm1_tail=(
+            2.5112279537912088e-8,
+            2.7631524928236346e-7,
+            2.7557234413202161e-6,
+            2.4801489172949416e-5,
+            1.9841269896426537e-4,
+            1.3888888947868284e-3,
+            8.3333333333172974e-3,
+            4.1666666666511559e-2,
+            1.6666666666666682e-1,
+            0.5,
+        ),
+        log_low=math.sqrt(0.5),
+        tanh_one=20.0,
+        tanh_tail=(
+            -1.6106811701208897e-5,
+            7.721751566592034e-5,
+            -2.2863160623324497e-4,
+            5.863515711552747e-4,
+            -1.4549701574500585e-3,
+            3.5919914987125848e-3,
+            -8.8632213087095554e-3,
+            2.1869487600987055e-2,
+            -5.3968253932428462e-2,
+            1.333333333326476e-1,
+            -3.3333333333332876e-1,
+        ),
+        sigmoid_scale=2.0**-60,
+        sin_high=2.0**20,
+        sin_tail=(  # fdlibm, k_sin.c
+            1.58969099521155010221e-10,
+            -2.50507602534068634195e-08,
+            2.75573137070700676789e-06,
+            -1.98412698298579493134e-04,
+            8.33333333332248946124e-03,
+            -1.66666666666666324348e-01,
+        ),
+        cos_tail=(  # fdlibm, k_cos.c
+            -1.13596475577881948265e-11,
+            2.08757232129817482790e-09,
+            -2.75573143513906633035e-07,
+            2.48015872894767294178e-05,
+            -1.38888888888741095749e-03,
+            4.16666666666666019037e-02,
+        ),
+    ),
+}
+
+TANH_NEAR = 0.625  # where both ways of computing tanh lose equally little: Cephes, tanhf.c
+# (ln(1 + f) - f) / f^2 for f from -1/3 to 1/3, float32
+LOG_TAIL = (
+    -1.28650308e-1,
+    1.39952332e-1,
+    -1.21906653e-1,
+    1.40033931e-1,
+    -1.66799992e-1,
+    2.00105831e-1,
+    -2.49998093e-1,
+    3.33332121e-1,
+    -0.5,
+)
+# ln(1 + f) = 2 s + s R(s^2) with s = f / (2 + f), float64: fdlibm, e_log.c
+LOG_SERIES = (
+    1.479819860511658591e-01,
+    1.531383769920937332e-01,
+    1.818357216161805012e-01,
+    2.222219843214978396e-01,
+    2.857142874366239149e-01,
+    3.999999999940941908e-01,
+    6.666666666666735130e-01,
+)
+# pi / 2 in parts of 33, 33 and 53 bits: fdlibm, e_rem_pio2.c
+HALF_PI = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
+# erf(x) / x - 1 in x^2 for |x| < 1, and ln(1 - erf(x)) in x up to 4, float32
+ERF_NEAR = (7.92036808e-5, -8.03076138e-4, 5.19073382e-3, -2.6855126e-2, 1.12836182e-1, -3.76126289e-1, 1.28379166e-1)
+ERF_FAR = (1.91532381e-4, -2.99979211e-3, 2.20529083e-2, -1.03568621e-1, -6.37598217e-1, -1.1274271, -2.56211701e-4)
+# erf(x) / x - 1 in x^2 for |x| < 1, and (1 - erf(x)) e^(x^2) in (x - 2) / (x + 2) up to 6, float64
+ERF_NEAR_DOUBLE = (
+    -7.5757982552256104e-10,
+    1.3601740743028625e-8,
+    -1.61810634873588e-7,
+    1.6443840713927804e-6,
+    -1.4924446650675799e-5,
+    1.2055279839442111e-4,
+    -8.5483254744618444e-4,
+    5.2239775967587807e-3,
+    -2.6866170641991052e-2,
+    1.1283791670937314e-1,
+    -3.7612638903183354e-1,
+    1.283791670955126e-1,
+)
+ERF_FAR_DOUBLE = (
+    3.8055251892868185e-6,
+    1.9504727695790008e-6,
+    -1.407162334291832e-5,
+    -2.7690511286975669e-5,
+    2.7552816824614813e-5,
+    1.7437238368195587e-4,
+    4.355258653600052e-5,
+    -9.8197764044727722e-4,
+    -8.4714308995242741e-4,
+    6.9974617568587753e-3,
+    3.732892400355793e-3,
+    -7.8978581015966678e-2,
+    2.4165819424250243e-1,
+    -4.2718584741395743e-1,
+    2.5539567631050569e-1,
+)
+
+
+def _reduce(x: V, offset: int) -> tuple[V, V]:
+    """r = x - n ln 2, |r| <= ln(2) / 2 (and a rounding error), and bits whose low half holds n + offset."""
+    form = FORMATS[x.dtype]
+    high, low = form.ln2
+    shifted = fma(x, 1 / math.log(2.0), form.magic + offset)
+    n = shifted - (form.magic + offset)
+    return fma(n, -low, fma(n, -high, x)), bits(shifted)
+
+
+def _expm1_near(r: V) -> V:
+    """e^r - 1 for |r| <= ln(2) / 2."""
+    return fma(r * r, horner(r, FORMATS[r.dtype].expm1_tail), r)
 
 
 def exp(x: V) -> V:
-    """e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln(2) / 2."""
-    single = x.dtype is np.float32
-    x = clip(x, *((-104.0, 89.0) if single else (-746.0, 710.0)))
-    magic = 1.5 * 2.0 ** (23 if single else 52)
-    shifted = fma(x, 1 / LN2, magic)
-    n = shifted - magic
-    high = 0.693359375 if single else 0.6931471803691238
-    low = -2.12194440054690583e-4 if single else 1.9082149292705877e-10
-    r = fma(n, -low, fma(n, -high, x))
-    degree = 6 if single else 13
-    p = horner(r, tuple(1 / math.factorial(k) for k in range(degree, -1, -1)))
-    k = bits(shifted)
-    mantissa, bias = (23, 127) if single else (52, 1023)
-    # two factors, so that results in the denormal range and just below infinity come out right
-    half = from_bits(((bits(fma(n, 0.5, magic)) + bias) << mantissa))
-    n_half = fma(n, 0.5, magic) - magic
-    rest = from_bits((bits(n - n_half + magic) + bias) << mantissa)
-    return p * half * rest
+    """e^x = 2^n e^r with n = round(x / ln 2).
+
+    2^n comes as two factors, so that results in the denormal range and just below infinity come out right.
+    """
+    form = FORMATS[x.dtype]
+    r, n = _reduce(clip(x, *form.exp_range), 2 * form.bias)
+    half = n >> 1
+    p = horner(r, (*form.expm1_tail, 1.0, 1.0))
+    return p * from_bits(half << form.mantissa) * from_bits((n - half) << form.mantissa)
+
+
+def _exp_normal(x: V) -> V:
+    """e^x where that is a normal number."""
+    form = FORMATS[x.dtype]
+    r, n = _reduce(x, form.bias)
+    return horner(r, (*form.expm1_tail, 1.0, 1.0)) * from_bits(n << form.mantissa)
+
+
+def expm1(x: V) -> V:
+    """e^x - 1 = 2^n (e^r - 1) + (2^n - 1); exact to the last bits near 0."""
+    form = FORMATS[x.dtype]
+    r, n = _reduce(clip(x, form.expm1_low, form.exp_range[1]), form.bias - 1)
+    half = from_bits(n << form.mantissa)  # 2^(n - 1), since 2^n may be infinite
+    return where(absolute(x) < 2.0**-form.mantissa, x, fma(_expm1_near(r), half, half - 0.5) * 2)
+
+
+def _power_plus(x: V, scale: float) -> V:
+    """scale (e^x + 1) = scale (2^n (e^r - 1) + 2^n + 1); the larger of the last two is added last, so that little is lost."""
+    form = FORMATS[x.dtype]
+    r, n = _reduce(x, form.bias + int(math.log2(scale)))
+    power = from_bits(n << form.mantissa)
+    larger = power > scale
+    return fma(_expm1_near(r), power, where(larger, scale, power)) + where(larger, power, scale)
+
+
+def tanh(x: V) -> V:
+    """An odd polynomial near 0; beyond, 1 - 2 / (e^(2 |x|) + 1) with the sign of x."""
+    form = FORMATS[x.dtype]
+    t = absolute(x)
+    far = 1 - 2 / _power_plus(where(t > form.tanh_one, form.tanh_one, t) * 2, 1.0)
+    z = t * t
+    return copysign(where(t < TANH_NEAR, fma(t * z, horner(z, form.tanh_tail), t), far), x)
+
+
+def sigmoid(x: V) -> V:
+    """1 / (1 + e^-x)."""
+    form = FORMATS[x.dtype]
+    held = clip(x, form.exp_range[0], 2 * form.tanh_one)
+    return form.sigmoid_scale / _power_plus(-held, form.sigmoid_scale)
+
+
+def _log_near(f: V, k: V) -> V:
+    """ln(1 + f) + k ln 2."""
+    high, low = FORMATS[f.dtype].ln2
+    if f.dtype is np.float32:
+        return fma(k, high, f + fma(f * f, horner(f, LOG_TAIL), k * low))
+    s = f / (f + 2)
+    z = s * s
+    half_square = f * f * 0.5
+    return fma(k, high, f - (half_square - fma(s, half_square + z * horner(z, LOG_SERIES), k * low)))
+
+
+def _exponent(x: V) -> tuple[V, V]:
+    """For x = 2^k m with m in [log_low, 2 log_low): k as a float, and x's bits moved up by those of 1 / log_low."""
+    form = FORMATS[x.dtype]
+    moved = bits(x) + (form.pattern(1.0) - form.pattern(form.log_low))
+    integer = 2.0**form.mantissa
+    return from_bits((moved >> form.mantissa) | form.pattern(integer)) - (integer + form.bias), moved
+
+
+def log(x: V) -> V:
+    """ln x = k ln 2 + ln m with x = 2^k m."""
+    form = FORMATS[x.dtype]
+    denormal = x < 2.0 ** (1 - form.bias)
+    lift = 2.0 ** (form.mantissa + 2)
+    k, moved = _exponent(where(denormal, x * lift, x))
+    m = from_bits((moved & (2**form.mantissa - 1)) + form.pattern(form.log_low))
+    y = _log_near(m - 1, k - where(denormal, x.like(form.mantissa + 2), 0.0))
+    return _log_limits(x, x, y)
+
+
+def log1p(x: V) -> V:
+    """ln(1 + x) = k ln 2 + ln(1 + f) with 1 + x = 2^k (1 + f), where f comes from x itself and not from the rounded 1 + x.
+
+    f = 2^-k x + (2^-k - 1), as in Norbert Juffa's log1pf.
+    """
+    return where(absolute(x) < 2.0 ** -FORMATS[x.dtype].mantissa, x, _log_limits(x, x + 1, _log1p(x)))
+
+
+def _log1p(x: V) -> V:
+    form = FORMATS[x.dtype]
+    k, moved = _exponent(x + 1)
+    exponent = (moved & -(2**form.mantissa)) - form.pattern(1.0)
+    scale = from_bits(-exponent + form.pattern(4.0))
+    return _log_near(from_bits(bits(x) - exponent) + fma(scale, 0.25, -1.0), k)
+
+
+def _log_limits(x: V, u: V, y: V) -> V:
+    """`y`, a logarithm of u, corrected where u is 0, negative, infinite or NaN, as x then is too."""
+    y = where(u < math.inf, y, x)
+    return where(u > 0, y, where(u == 0, -math.inf, where(u < 0, u.like(math.nan), x)))
+
+
+def softplus(x: V) -> V:
+    """ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)."""
+    return where(x < 0, 0.0, x) + _log1p(exp(-absolute(x)))
+
+
+def erf(x: V) -> V:
+    """2 / sqrt(pi) int_0^x exp(-t^2) dt: an odd polynomial near 0, 1 minus an exponential beyond 1."""
+    t = absolute(x)
+    if x.dtype is np.float32:
+        far = _exp_normal(horner(where(t > 4, 4.0, t), ERF_FAR))
+        near = ERF_NEAR
+    else:
+        t = where(t > 6, 6.0, t)
+        far = _exp_normal(-t * t) * horner((t - 2) / (t + 2), ERF_FAR_DOUBLE)
+        near = ERF_NEAR_DOUBLE
+    return where(t < 1, fma(x, horner(x * x, near), x), copysign(1 - far, x))
+
+
+def _quarter_turns(x: V) -> tuple[V, V]:
+    """r = x - n pi / 2, |r| <= pi / 4 (and a little more), and bits whose low half holds n."""
+    form = FORMATS[x.dtype]
+    shifted = fma(x, 2 / math.pi, form.magic)
+    n = shifted - form.magic
+    if x.dtype is np.float64:
+        r = x
+        for part in HALF_PI:
+            r = fma(n, -part, r)
+        return r, bits(shifted)
+    n, r = double(n), double(x)
+    return single(fma(n, -(HALF_PI[1] + HALF_PI[2]), fma(n, -HALF_PI[0], r))), bits(shifted)
+
+
+def _sine(x: V, turns: int, libm: str) -> V:
+    """sin(x + turns pi / 2)."""
+    form = FORMATS[x.dtype]
+    r, n = _quarter_turns(x)
+    n = n + turns
+    z = r * r
+    s = fma(r * z, horner(z, form.sin_tail), r)
+    c = fma(z * z, horner(z, form.cos_tail), fma(z, -0.5, 1.0))
+    y = where((n & 1) == 0, s, c)
+    y = from_bits(bits(y) ^ ((n & 2) << (form.mantissa + form.bias.bit_length())))
+    return patch(y, absolute(x) > form.sin_high, libm, x)
+
+
+def sin(x: V) -> V:
+    """sin x from the quarter turn that x lies in; libm's sine beyond some 10^5 of them."""
+    return where(x == 0, x, _sine(x, 0, "sin"))
+
+
+def cos(x: V) -> V:
+    """cos x = sin(x + pi / 2)."""
+    return _sine(x, 1, "cos")
+
+
+def power(a: V, b: Operand) -> V:
+    """a^b = e^(b ln |a|) with the sign of a where b is odd; float32 is computed in float64.
+
+    The limits are those of C and NumPy: a^0 = 1^b = 1 even for NaN, and NaN for a negative a and a fractional b.
+    """
+    b = a.like(b)
+    if a.dtype is np.float32:
+        return single(power(double(a), double(b)))
+    size = absolute(a)
+    y = where(size == 1, 1.0, exp(b * log(size)))
+    half = b * 0.5
+    odd = (floor(b) == b) & (floor(half) != half)
+    y = where(odd, copysign(y, a), y)
+    y = where((a < 0) & (floor(b) != b) & (size < math.inf), math.nan, y)
+    y = where(b != b, b, y)
+    return where((b == 0) | (a == 1), 1.0, y)

@@ -1,0 +1,219 @@
+"""Activations and their derivatives as formulas; what each computes stands in its twin."""
+
+import math
+
+from .. import _math
+from .._formula import V, absolute, clip, fma, where
+from .._math import erf, exp, expm1
+from .._nest import elementwise
+from ..reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
+
+MISH_ONE = 20.0  # from there on, tanh(softplus(x)) is 1 in float64
+GELU_TANH_FLAT = 20.0  # beyond it, the tanh in gelu is -1 or 1
+
+sigmoid = elementwise(_math.sigmoid)
+tanh = elementwise(_math.tanh)
+
+
+@elementwise
+def sigmoid_grad(dy: V, y: V) -> V:
+    return dy * y * (1 - y)
+
+
+@elementwise
+def tanh_grad(dy: V, y: V) -> V:
+    return dy * (1 - y * y)
+
+
+@elementwise
+def relu(x: V) -> V:
+    return where(x < 0, 0.0, x)
+
+
+@elementwise
+def relu_grad(dy: V, y: V) -> V:
+    return where(y > 0, dy, 0.0)
+
+
+@elementwise
+def leaky_relu(x: V, negative_slope: V) -> V:
+    return where(x > 0, x, negative_slope * x)
+
+
+@elementwise
+def leaky_relu_grad(dy: V, x: V, negative_slope: V) -> V:
+    return where(x > 0, dy, negative_slope * dy)
+
+
+@elementwise
+def prelu(x: V, weight: V) -> V:
+    return where(x > 0, x, weight * x)
+
+
+@elementwise
+def prelu_grad(dy: V, x: V, weight: V) -> V:
+    return where(x > 0, dy, weight * dy)
+
+
+@elementwise
+def prelu_weight_grad(dy: V, x: V) -> V:
+    return where(x > 0, 0.0, x * dy)
+
+
+@elementwise
+def elu(x: V, alpha: V) -> V:
+    return where(x > 0, x, alpha * expm1(x))
+
+
+@elementwise
+def elu_grad(dy: V, x: V, alpha: V) -> V:
+    return where(x > 0, dy, alpha * exp(x) * dy)
+
+
+@elementwise
+def selu(x: V) -> V:
+    return where(x > 0, x * SELU_SCALE, expm1(x) * (SELU_SCALE * SELU_ALPHA))
+
+
+@elementwise
+def selu_grad(dy: V, x: V) -> V:
+    return where(x > 0, dy * SELU_SCALE, exp(x) * dy * (SELU_SCALE * SELU_ALPHA))
+
+
+@elementwise
+def celu(x: V, alpha: V) -> V:
+    return where(x > 0, x, alpha * expm1(x / alpha))
+
+
+@elementwise
+def celu_grad(dy: V, x: V, alpha: V) -> V:
+    return where(x > 0, dy, exp(x / alpha) * dy)
+
+
+def _gaussian_cdf(x: V) -> V:
+    return fma(erf(x * math.sqrt(0.5)), 0.5, 0.5)
+
+
+@elementwise
+def gelu(x: V) -> V:
+    return x * _gaussian_cdf(x)
+
+
+@elementwise
+def gelu_grad(dy: V, x: V) -> V:
+    return dy * (_gaussian_cdf(x) + x * exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+
+
+def _sigmoid_of_gelu(x: V) -> tuple[V, V]:
+    """(1 + tanh u) / 2 = sigmoid(2 u), and 2 u'."""
+    square = x * x
+    slope = 2 * math.sqrt(2 / math.pi)
+    return _math.sigmoid(x * fma(square, slope * GELU_CUBIC, slope)), fma(square, 3 * slope * GELU_CUBIC, slope)
+
+
+@elementwise
+def gelu_tanh(x: V) -> V:
+    s, _ = _sigmoid_of_gelu(x)
+    return x * s
+
+
+@elementwise
+def gelu_tanh_grad(dy: V, x: V) -> V:
+    x = clip(x, -GELU_TANH_FLAT, GELU_TANH_FLAT)
+    s, du = _sigmoid_of_gelu(x)
+    return dy * (s + x * s * (1 - s) * du)
+
+
+@elementwise
+def silu(x: V) -> V:
+    return x * _math.sigmoid(x)
+
+
+@elementwise
+def silu_grad(dy: V, x: V) -> V:
+    s = _math.sigmoid(x)
+    return dy * s * (x * (1 - s) + 1)
+
+
+def _mish_parts(x: V) -> tuple[V, V, V]:
+    """x and e = e^x, both held where the result no longer changes, and q = e (e + 2): tanh(ln(1 + e)) = q / (q + 2)."""
+    x = where(x > MISH_ONE, MISH_ONE, x)
+    e = exp(x)
+    return x, e, e * (e + 2)
+
+
+@elementwise
+def mish(x: V) -> V:
+    _, _, q = _mish_parts(x)
+    return x * (q / (q + 2))
+
+
+@elementwise
+def mish_grad(dy: V, x: V) -> V:
+    # 1 - tanh^2 = 4 (1 + e)^2 / (q + 2)^2, of which sigmoid(x) = e / (1 + e) takes away one factor
+    x, e, q = _mish_parts(x)
+    reciprocal = 1 / (q + 2)
+    return dy * (q * reciprocal + x * 4 * (e * (e + 1) * reciprocal) * reciprocal)
+
+
+@elementwise
+def softplus(x: V, beta: V, threshold: V) -> V:
+    scaled = beta * x
+    return where(scaled > threshold, x, _math.softplus(scaled) / beta)
+
+
+@elementwise
+def softplus_grad(dy: V, x: V, beta: V, threshold: V) -> V:
+    scaled = beta * x
+    return where(scaled > threshold, dy, dy * _math.sigmoid(scaled))
+
+
+@elementwise
+def softsign(x: V) -> V:
+    return x / (absolute(x) + 1)
+
+
+@elementwise
+def softsign_grad(dy: V, x: V) -> V:
+    d = absolute(x) + 1
+    return dy / (d * d)
+
+
+@elementwise
+def hardtanh(x: V, min_val: V, max_val: V) -> V:
+    return clip(x, min_val, max_val)
+
+
+@elementwise
+def hardtanh_grad(dy: V, x: V, min_val: V, max_val: V) -> V:
+    return where((x > min_val) & (x < max_val), dy, 0.0)
+
+
+@elementwise
+def relu6(x: V) -> V:
+    return clip(x, 0.0, 6.0)
+
+
+@elementwise
+def relu6_grad(dy: V, x: V) -> V:
+    return where((x > 0) & (x < 6), dy, 0.0)
+
+
+@elementwise
+def hardsigmoid(x: V) -> V:
+    return clip(x + 3, 0.0, 6.0) / 6
+
+
+@elementwise
+def hardsigmoid_grad(dy: V, x: V) -> V:
+    return where((x > -3) & (x < 3), dy / 6, 0.0)
+
+
+@elementwise
+def hardswish(x: V) -> V:
+    return x * clip(x + 3, 0.0, 6.0) / 6
+
+
+@elementwise
+def hardswish_grad(dy: V, x: V) -> V:
+    return where(x <= -3, 0.0, where(x >= 3, dy, dy * (x * 2 + 3) / 6))
