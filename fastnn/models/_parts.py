@@ -14,9 +14,10 @@ NORMS: dict[str, type[nn.Module]] = {"layer_norm": nn.LayerNorm, "rms_norm": nn.
 Part = str | Callable[..., nn.Module]  # a name in a table, or what is called to build one: a class such as nn.ReLU
 
 
-def activation_layer(choice: Part) -> nn.Module:
+def activation_layer(choice: Part, dtype: Any) -> nn.Module:
     """A new activation. Raises UnknownNameError for a name that is not in `nn.activation.ACTIVATIONS`."""
-    return _build("activation", choice, ACTIVATIONS)
+    layer = _build("activation", choice, ACTIVATIONS)
+    return layer if dtype is None else layer.astype(dtype)
 
 
 def norm_layers(choice: Part | None, features: int, dtype: Any) -> list[nn.Module]:

@@ -38,7 +38,7 @@ def mlp(
     """
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [nn.Linear(in_features, width, dtype=dtype), *norm_layers(norm, width, dtype), activation_layer(activation)]
+        layers += [nn.Linear(in_features, width, dtype=dtype), *norm_layers(norm, width, dtype), activation_layer(activation, dtype)]
         layers += dropout_layers(dropout)
         in_features = width
     return nn.Sequential(*layers, nn.Linear(in_features, out_features, dtype=dtype))
@@ -76,7 +76,7 @@ def residual_mlp(
         return nn.Residual(
             *norm_layers(norm, width, dtype),
             nn.Linear(width, width, dtype=dtype),
-            activation_layer(activation),
+            activation_layer(activation, dtype),
             *dropout_layers(dropout),
             nn.Linear(width, width, dtype=dtype),
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import ArgumentError
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from ._check import floats, size
+from ._check import floats, size, within
 from .module import Module
 from .parameter import Parameter
 
@@ -102,9 +101,9 @@ class Embedding(Module):
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, dtype: Any = None) -> None:
         self.num_embeddings = size("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = size("Embedding", "embedding_dim", embedding_dim)
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ArgumentError(f"Embedding: padding_idx must be a row of the table of {num_embeddings}, got {padding_idx}")
-        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        last = self.num_embeddings - 1
+        row = None if padding_idx is None else int(within("Embedding", "padding_idx", padding_idx, -last - 1, last))
+        self.padding_idx = None if row is None else row % self.num_embeddings
         self.weight = Parameter(floats("Embedding", (self.num_embeddings, self.embedding_dim), dtype))
         self.reset_parameters()
 

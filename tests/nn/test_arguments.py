@@ -18,7 +18,7 @@ BUILT = {
     "padding outside": (
         lambda: nn.Embedding(5, 3, padding_idx=5),
         errors.ArgumentError,
-        "padding_idx must be a row of the table of 5, got 5",
+        "Embedding: padding_idx must lie between -5 and 4, got 5",
     ),
     "negative norm": (lambda: nn.LayerNorm((3, -1)), errors.ArgumentError, "LayerNorm: normalized_shape must be at least 1, got -1"),
     "text as shape": (lambda: nn.LayerNorm("3"), errors.DTypeError, "normalized_shape must be a whole number, got '3'"),

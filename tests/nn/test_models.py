@@ -51,11 +51,12 @@ def test_an_autoencoder_shows_its_hidden_code() -> None:
     assert [m.out_features for m in model.modules() if isinstance(m, nn.Linear)] == [12, 6, 2, 6, 12, 20]
 
 
+@pytest.mark.parametrize("dtype", [None, "float64"])
 @pytest.mark.parametrize("name", nn.activation.ACTIVATIONS)
-def test_every_activation_can_be_named(name: str) -> None:
-    model = models.mlp(3, [4], 2, activation=name)
+def test_every_activation_can_be_named(name: str, dtype: str | None) -> None:
+    model = models.mlp(3, [4], 2, activation=name, dtype=dtype)
     assert type(model[1]) is nn.activation.ACTIVATIONS[name]
-    assert np.isfinite(model(np.ones((2, 3), np.float32)).numpy()).all()
+    assert model(np.ones((2, 3), dtype or np.float32)).dtype == (dtype or "float32")
 
 
 @pytest.mark.parametrize("norm", ["layer_norm", "rms_norm", "batch_norm", None])
