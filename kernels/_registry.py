@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 import importlib
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from . import _cache, _notice
 from ._errors import unknown_name
@@ -30,7 +31,7 @@ class Kernel:
     def __init__(self, name: str, family: str, twin: Callable[..., None]) -> None:
         self.name = name
         self.family = family
-        self.twin = twin
+        self.twin = np.errstate(all="ignore")(twin)  # infinities and NaN come without a warning, as from compiled code
         self.signature = Signature(name, twin)
         self.variants: dict[str, Callable[..., None]] = {}
 

@@ -192,7 +192,9 @@ PRODUCTS = {
     ]
 } | {
     "matmul of transposes": case(lambda F, x, y: x.T @ y.T, normal(3, 2), normal(4, 3)),
-    "matmul of permuted batches": case(lambda F, x, y: F.permute(x, (0, 2, 1, 3)) @ F.permute(y, (0, 2, 3, 1)), normal(2, 3, 2, 2), normal(2, 3, 2, 2)),
+    "matmul of permuted batches": case(
+        lambda F, x, y: F.permute(x, (0, 2, 1, 3)) @ F.permute(y, (0, 2, 3, 1)), normal(2, 3, 2, 2), normal(2, 3, 2, 2)
+    ),
     "linear": case(lambda F, x, w, b: F.linear(x, w, b), normal(5, 3), normal(2, 3), normal(2)),
     "linear without bias": case(lambda F, x, w: F.linear(x, w), normal(5, 3), normal(2, 3)),
     "linear on more dimensions": case(lambda F, x, w, b: F.linear(x, w, b), normal(2, 2, 3), normal(2, 3), normal(2)),
@@ -200,9 +202,7 @@ PRODUCTS = {
     "linear on views": case(lambda F, x, w, b: F.linear(x.T, w.T, b[::2]), normal(3, 4), normal(3, 2), normal(4)),
     "bilinear": case(lambda F, a, b, w, c: F.bilinear(a, b, w, c), normal(4, 2), normal(4, 3), normal(2, 2, 3), normal(2)),
     "bilinear on more dimensions": case(lambda F, a, b, w: F.bilinear(a, b, w), normal(2, 2, 2), normal(2, 2, 3), normal(2, 2, 3)),
-    "two layers": case(
-        lambda F, x, w, b, v: F.linear(F.tanh(F.linear(x, w, b)), v), normal(4, 3), normal(5, 3), normal(5), normal(2, 5)
-    ),
+    "two layers": case(lambda F, x, w, b, v: F.linear(F.tanh(F.linear(x, w, b)), v), normal(4, 3), normal(5, 3), normal(5), normal(2, 5)),
 }
 
 ACTIVATIONS = {
@@ -273,7 +273,11 @@ LOSSES = {
         ("smooth_l1_loss", lambda F, x, t, **k: F.smooth_l1_loss(x, t, beta=0.5, **k), (around(-0.5, 0.5)(9), lambda rng: np.zeros(9))),
         ("smooth_l1_loss, beta 0", lambda F, x, t, **k: F.smooth_l1_loss(x, t, beta=0.0, **k), (off0(5), lambda rng: np.zeros(5))),
         ("binary_cross_entropy", lambda F, x, t, **k: F.binary_cross_entropy(x, t, **k), (unit(2, 3), unit(2, 3))),
-        ("binary_cross_entropy_with_logits", lambda F, x, t, **k: F.binary_cross_entropy_with_logits(x, t, **k), (normal(2, 3), unit(2, 3))),
+        (
+            "binary_cross_entropy_with_logits",
+            lambda F, x, t, **k: F.binary_cross_entropy_with_logits(x, t, **k),
+            (normal(2, 3), unit(2, 3)),
+        ),
         (
             "binary_cross_entropy_with_logits, weighted",
             lambda F, x, t, **k: F.binary_cross_entropy_with_logits(
@@ -288,14 +292,20 @@ LOSSES = {
             lambda F, x, t, **k: F.cross_entropy(x, t, weight=F.floats([1.0, 2.0, 0.5], x), label_smoothing=0.1, **k),
             (normal(4, 3), distributions(4, 3)),
         ),
-        ("cross_entropy of planes of probabilities", lambda F, x, t, **k: F.cross_entropy(x, t, **k), (normal(2, 3, 2), distributions(2, 3, 2))),
+        (
+            "cross_entropy of planes of probabilities",
+            lambda F, x, t, **k: F.cross_entropy(x, t, **k),
+            (normal(2, 3, 2), distributions(2, 3, 2)),
+        ),
     ]
 } | {
     "binary_cross_entropy, weighted": case(
         lambda F, x, t: F.binary_cross_entropy(x, t, weight=F.floats([0.5, 2.0, 1.0], x)), unit(2, 3), unit(2, 3)
     ),
     "kl_div, batchmean": case(lambda F, x, t: F.kl_div(x, t, reduction="batchmean"), normal(2, 3), unit(2, 3)),
-    "hinge_loss": case(lambda F, x, t: F.hinge_loss(x, t, margin=0.8), normal(6), lambda rng: np.array([1.0, -1, 1, -1, -1, 1]), in_torch=False),
+    "hinge_loss": case(
+        lambda F, x, t: F.hinge_loss(x, t, margin=0.8), normal(6), lambda rng: np.array([1.0, -1, 1, -1, -1, 1]), in_torch=False
+    ),
 }
 
 CLASSIFICATION = {
@@ -323,7 +333,10 @@ CLASSIFICATION = {
     ]
 } | {
     f"cross_entropy, sample_weight, {reduction}": case(
-        lambda F, x, s, r=reduction: F.cross_entropy(x, F.ints(SOME_IGNORED), sample_weight=s, reduction=r), normal(5, 3), positive(5), in_torch=False
+        lambda F, x, s, r=reduction: F.cross_entropy(x, F.ints(SOME_IGNORED), sample_weight=s, reduction=r),
+        normal(5, 3),
+        positive(5),
+        in_torch=False,
     )
     for reduction in ("mean", "sum", "none")
 }
