@@ -8,6 +8,7 @@ once, its gradients add up. That is all of backpropagation.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -128,7 +129,8 @@ class Tensor:
     def _needs_values(self, what: str) -> None:
         if mode.run is not kernels.run:
             raise StateError(
-                f"{what}: a program is being recorded, so this tensor has no values yet; use eager mode for code that looks at them"
+                f"{what} at {_caller()}: a program is being recorded, so this tensor has no value yet; "
+                "code whose course depends on values runs in eager mode only"
             )
 
     def backward(self, gradient: Tensor | Array | None = None) -> None:
@@ -222,6 +224,14 @@ class Tensor:
 
         @property
         def T(self) -> Tensor: ...
+
+
+def _caller() -> str:
+    """File and line of the innermost code outside this library."""
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastnn":
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def gradients(result: Tensor, dy: Tensor, ends: Sequence[Tensor] = ()) -> Iterator[tuple[Tensor, Tensor]]:

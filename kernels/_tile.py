@@ -15,7 +15,7 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, call, constant, fma, lanewise, splat
+from ._formula import V, constant, fma, lanewise, splat
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
 
 NV = 2  # vectors of B in a tile
@@ -130,7 +130,9 @@ def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: 
         for vectors, masked in ((NV, False), (1, True)):
             chosen = builder.append_basic_block(f"tile_{vectors}")
             following = builder.append_basic_block("tile_next")
-            builder.cbranch(builder.icmp_signed(">=" if not masked else ">", operands["cols"], I64(NV * lanes if not masked else 0)), chosen, following)
+            builder.cbranch(
+                builder.icmp_signed(">=" if not masked else ">", operands["cols"], I64(NV * lanes if not masked else 0)), chosen, following
+            )
             builder.position_at_end(chosen)
             switch = builder.switch(operands["rows"], done)
             for count in range(1, tile_rows() + 1):
@@ -218,8 +220,7 @@ def copy_row(typingctx: Any, target: Any, source: Any, cols: Any, like: Any) -> 
 @intrinsic
 def transpose_block(typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, like: Any) -> Any:
     """Transpose a square block of one register's width: target[k, j] = source[j, k]; strides in bytes, rows contiguous."""
-    bytes, vector = _vectors(LLVM_ITEMS[like])
-    lanes = vector.count
+    lanes = _vectors(LLVM_ITEMS[like])[1].count
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         target, target_row, source, source_row = values[:4]

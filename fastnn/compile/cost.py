@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels import Instruction
+from ..tensor import Array
 
 FLOPS_PER_CYCLE = 32.0  # two fused multiply-adds on eight lanes
 BYTES_PER_CYCLE = 8.0  # streaming through the outer caches
@@ -28,7 +29,7 @@ class Cost(NamedTuple):
 
 def _gemm(instruction: Instruction) -> int:
     c, a = instruction.operands[:2]
-    return 2 * c.size * a.shape[-1]
+    return int(2 * c.size * a.shape[-1])
 
 
 FLOPS = {"gemm": _gemm}  # kernels whose arithmetic outgrows their traffic
@@ -41,6 +42,6 @@ def cost(instruction: Instruction) -> Cost:
     return Cost(count(instruction) if count else 0, sum(map(_traffic, arrays)))
 
 
-def _traffic(a: np.ndarray) -> int:  # type: ignore[type-arg]
+def _traffic(a: Array) -> int:
     """The bytes of memory behind an array that may repeat some of it."""
-    return math.prod([n for n, stride in zip(a.shape, a.strides, strict=True) if stride]) * a.itemsize
+    return int(a.itemsize * math.prod([n for n, stride in zip(a.shape, a.strides, strict=True) if stride]))

@@ -27,10 +27,7 @@ def describe(plan: Plan) -> str:
         flops, moved = cost(instruction)
         rows.append((str(i), threads, instruction.kernel, text, f"{flops / 1e6:.3f}" if flops else "", f"{moved / 1024:.1f}"))
     widths = [max(len(row[k]) for row in rows) for k in (0, 1, 2)]
-    lines = [
-        f"{r[0]:>{widths[0]}} {r[1]:<{widths[1]}} {r[2]:<{widths[2]}} {r[4]:>9} {r[5]:>9}  {r[3]}".rstrip()
-        for r in rows
-    ]
+    lines = [f"{r[0]:>{widths[0]}} {r[1]:<{widths[1]}} {r[2]:<{widths[2]}} {r[4]:>9} {r[5]:>9}  {r[3]}".rstrip() for r in rows]
     flops = sum(cost(i).flops for i in plan.program.instructions)
     count = len(plan.program.instructions)
     legend = "| threads meet before it, * shared among threads, 1 run by one thread, @n at byte n of the arena, $ outside it"

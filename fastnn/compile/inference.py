@@ -10,7 +10,6 @@ import numpy as np
 from ..errors import ShapeError
 from ..nn import Module
 from ..tensor import Array, Tensor, no_grad, to_array
-from .passes import fold_constants
 from .plan import Plan
 from .recording import Recording, recording
 
@@ -71,7 +70,9 @@ class InferenceModel:
         return plan
 
     def _record(self, values: tuple[Array, ...]) -> Recording:
-        inputs = [Tensor(np.empty(v.shape, to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None).dtype)) for v in values]
+        inputs = [
+            Tensor(np.empty(v.shape, to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None).dtype)) for v in values
+        ]
         with _recording_lock:
             modes = [(m, m.training) for m in self.model.modules()]
             current = [(p, p.data) for p, _ in self._frozen]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import Instruction
 from ..tensor import Array, mode
-from .memory import root
+from .memory import moved, root
 
 
 @dataclass
@@ -75,6 +75,10 @@ class Recording:
         self.inputs = [change(a) for a in self.inputs]
         self.outputs = [change(a) for a in self.outputs]
         self.guards = [(change(a), check) for a, check in self.guards]
+
+    def relocate(self, origin: Array, place: Array) -> None:
+        """Let all that lies in the memory of the root `origin` lie in the bytes `place` instead."""
+        self.substitute(lambda a: moved(a, origin, place, 0) if root(a) is origin else a)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..kernels import Instruction, Program
-from ..nn import Module
 from ..losses import Loss
 from ..losses import get as get_loss
+from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm_
 from ..random import generator, streams_from
 from ..tensor import Array, Tensor, to_array
@@ -20,6 +20,7 @@ from .plan import Bytes, Plan
 from .recording import Recording, recording
 
 Report = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call
+Kind = tuple[tuple[int, ...], np.dtype[Any]]  # shape and dtype of one array of a batch
 SECONDS_BETWEEN_REPORTS = 0.05  # so that Ctrl-C and progress bars are served a few times in 100 ms
 
 
@@ -63,16 +64,18 @@ class TrainingStep:
         Parameters
         ----------
         x, y
-            Inputs and targets; floats are converted to the model's dtype.
+            Inputs and targets; floats are converted to the model's dtype. A tuple of inputs is given to the model as several arguments,
+            a tuple of targets to the loss as a tuple.
 
         Raises
         ------
         ShapeError, DTypeError, LabelError
             If they do not fit the model or the loss; nothing has changed then.
         """
-        values = (self._values(x), self._values(y))
+        xs, ys = self._parts(x), self._parts(y)
+        values = xs + ys
         self.optimizer.sync()
-        plan = self._plan(*[(v.shape, v.dtype) for v in values])
+        plan = self._plan(tuple([(v.shape, v.dtype) for v in values]), len(xs), isinstance(y, tuple))
         plan.check(values)
         for place, value in zip(plan.inputs, values, strict=True):
             np.copyto(place, value)
@@ -108,27 +111,30 @@ class TrainingStep:
 
         Ctrl-C takes effect between two steps.
         """
-        x, y = self._values(x), self._values(y)
-        if len(x) != len(y):
-            raise ShapeError(f"x and y must have the same length, got {len(x)} and {len(y)}")
-        if batch_size < 1:
-            raise ArgumentError(f"batch_size must be at least 1, got {batch_size}")
-        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
-        whole, rest = divmod(len(x), batch_size)
+        xs, ys = self._parts(x), self._parts(y)
+        values = xs + ys
+        lengths = {len(v) for v in values}
+        if len(lengths) != 1:
+            raise ShapeError(f"inputs and targets must have the same length, got {' and '.join(str(len(v)) for v in values)}")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ArgumentError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        total = lengths.pop()
+        order = np.arange(total) if rng is None else rng.permutation(total)
+        whole, rest = divmod(total, batch_size)
         losses = np.zeros(whole + (rest > 0))
         cursor = np.zeros(2, np.int64)
+        dtypes = [self._fed(v) for v in xs] + [v.dtype for v in ys]
         for size, steps in ((batch_size, whole), (rest, int(rest > 0))):
             if steps:
                 self.optimizer.sync()
-                plan = self._plan(((size, *x.shape[1:]), self._fed(x)), ((size, *y.shape[1:]), y.dtype))
-                plan.check((x, y))
-                program = _around(plan, size, x, y, order, cursor, losses, outputs)
+                key = tuple([((size, *v.shape[1:]), dtype) for v, dtype in zip(values, dtypes, strict=True)])
+                plan = self._plan(key, len(xs), isinstance(y, tuple))
+                plan.check(values)
+                program = _around(plan, size, values, order, cursor, losses, outputs)
                 self._replay(program, steps, size, losses, cursor, report, scheduler)
         return losses
 
-    def _replay(
-        self, program: Program, steps: int, size: int, losses: Array, cursor: Array, report: Report | None, scheduler: Any
-    ) -> None:
+    def _replay(self, program: Program, steps: int, size: int, losses: Array, cursor: Array, report: Report | None, scheduler: Any) -> None:
         """Run `steps` steps in stretches that are short enough for progress and interrupts to be served in between."""
         stretch = 1
         while steps:
@@ -145,6 +151,9 @@ class TrainingStep:
                 self.optimizer.sync()
             stretch = max(1, min(2 * stretch, int(count * SECONDS_BETWEEN_REPORTS / max(seconds, 1e-9))))
 
+    def _parts(self, data: Any) -> tuple[Array, ...]:
+        return tuple([self._values(part) for part in (data if isinstance(data, tuple) else (data,))])
+
     def _values(self, data: Any) -> Array:
         array = data.data if isinstance(data, Tensor) else np.asarray(data)
         return np.ascontiguousarray(to_array(array, self.dtype if array.dtype.kind == "f" else None))
@@ -153,19 +162,19 @@ class TrainingStep:
         """The dtype in which the model sees inputs: bytes become floats from 0 to 1."""
         return self.dtype if x.dtype == np.uint8 else x.dtype
 
-    def _plan(self, x: tuple[Any, ...], y: tuple[Any, ...]) -> Plan:
-        """The plan for batches of these shapes and dtypes, in the model's present modes."""
+    def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
+        """The plan for a batch of these shapes and dtypes, of which the first `inputs` go to the model, in the model's present modes."""
         modes = tuple([m.training for m in self.model.modules()])
-        key = (x, y, modes, self.optimizer.serial)
+        key = (kinds, inputs, several_targets, modes, self.optimizer.serial)
         plan = self._plans.get(key)
         if plan is None:
             self._plans = {k: p for k, p in self._plans.items() if k[-1] == key[-1]}
-            plan = self._plans[key] = Plan(self._record(x, y), self._arena)
+            plan = self._plans[key] = Plan(self._record(kinds, inputs, several_targets), self._arena)
             self._arena = plan.arena
         self._last = plan
         return plan
 
-    def _record(self, x: tuple[Any, ...], y: tuple[Any, ...]) -> Recording:
+    def _record(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Recording:
         sites = 0
 
         def next_stream() -> tuple[Array, int]:
@@ -178,16 +187,16 @@ class TrainingStep:
         before = [p.grad for p in parameters]
         try:
             with recording(state) as found, streams_from(next_stream):
-                inputs = [Tensor(np.empty(shape, dtype)) for shape, dtype in (x, y)]
-                found.inputs = [t.data for t in inputs]
+                batch = [Tensor(np.empty(shape, dtype)) for shape, dtype in kinds]
+                found.inputs = [t.data for t in batch]
                 self.optimizer.zero_grad()
-                output = self.model(inputs[0])
-                loss = self.loss(output, inputs[1])
+                output = self.model(*batch[:inputs])
+                loss = self.loss(output, tuple(batch[inputs:]) if several_targets else batch[inputs])
                 loss.backward()
                 if self.clip_norm is not None:
                     clip_grad_norm_(parameters, self.clip_norm)
                 self.optimizer.update()
-                found.outputs = [loss.data, output.data]
+                found.outputs = [loss.data] + [o.data for o in (output if isinstance(output, (tuple, list)) else (output,))]
                 if sites:
                     found.append("advance_stream", self._stream)
         finally:
@@ -196,16 +205,14 @@ class TrainingStep:
         return found
 
 
-def _around(
-    plan: Plan, size: int, x: Array, y: Array, order: Array, cursor: Array, losses: Array, outputs: Array | None
-) -> Program:
+def _around(plan: Plan, size: int, data: tuple[Array, ...], order: Array, cursor: Array, losses: Array, outputs: Array | None) -> Program:
     """The program of one step of an epoch: take rows, do what `plan` does, note the loss, move on."""
 
     def rows(a: Array) -> Array:
         return a.reshape(len(a), -1)
 
     before = []
-    for place, source in zip(plan.inputs, (x, y), strict=True):
+    for place, source in zip(plan.inputs, data, strict=True):
         before.append(Instruction("take_rows", (rows(place), rows(source), order, cursor)))
         if source.dtype == np.uint8 and place.dtype != np.uint8:
             before.append(Instruction("multiply", (place, place, np.asarray(1 / 255, place.dtype))))
@@ -236,4 +243,3 @@ def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip
         If there is no loss of that name.
     """
     return TrainingStep(model, get_loss(loss), optimizer, clip_norm)
-

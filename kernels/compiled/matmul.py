@@ -58,7 +58,7 @@ def gemm(team, c, a, b, base, alpha, beta):
     if not pack_a and not pack_b:
         KC = K
     abuf, bbuf = block_of_a(), panel_of_b()
-    for matrix in range(batch):
+    for _ in range(batch):
         for kk in range(0, max(K, 1), max(KC, 1)):
             depth = min(KC, K - kk)
             base_now, base_row_now, beta_now = base_at, base_row, beta
@@ -106,8 +106,10 @@ def gemm(team, c, a, b, base, alpha, beta):
                                 a_now, a_row_now, a_col_now = abuf + (i - mm) * depth * item, item, rows * item
                             else:
                                 a_now, a_row_now, a_col_now = a_at + i * a_row + kk * a_col, a_row, a_col
-                            tile(a_now, a_row_now, a_col_now, b_now + q * item, b_row_now, c_at + i * c_row + (j + q) * item, c_row,
-                                 base_now + i * base_row_now + (j + q) * item, base_row_now, depth, rows, count, alpha, beta_now)  # fmt: skip
+                            here = i * c_row + (j + q) * item
+                            beneath = base_now + i * base_row_now + (j + q) * item
+                            tile(a_now, a_row_now, a_col_now, b_now + q * item, b_row_now, c_at + here, c_row, beneath, base_row_now,
+                                 depth, rows, count, alpha, beta_now)  # fmt: skip
                             i += rows
                         q += count
                     j += cols

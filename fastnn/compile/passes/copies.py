@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..memory import as_bytes, moved, overlap, root
+from ...tensor import Array
+from ..memory import as_bytes, overlap, root
 from ..recording import Recording
 
 
@@ -17,7 +18,7 @@ def forward_copies(recording: Recording) -> None:
             i += 1
 
 
-def _forward(recording: Recording, i: int, target: np.ndarray, source: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _forward(recording: Recording, i: int, target: Array, source: Array) -> bool:
     whole = root(source)
     uses = recording.uses()
     key = id(whole)
@@ -36,7 +37,6 @@ def _forward(recording: Recording, i: int, target: np.ndarray, source: np.ndarra
     between = recording.instructions[uses[key][0] : i]
     if any(overlap(a, target) for instruction in between for a in instruction.operands if isinstance(a, np.ndarray)):
         return False
-    place = as_bytes(target)
     del recording.instructions[i]
-    recording.substitute(lambda a: moved(a, whole, place, 0) if root(a) is whole else a)
+    recording.relocate(whole, as_bytes(target))
     return True

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...kernels import KERNELS, Instruction
 from ...tensor import Array
-from ..memory import as_bytes, moved, root
+from ..memory import as_bytes, root
 from ..recording import Recording
 
 
@@ -34,6 +34,5 @@ def _reuse(recording: Recording, i: int, instruction: Instruction) -> None:
     for x in instruction.inputs:
         alone = sum(root(a) is root(x) for a in instruction.operands if isinstance(a, np.ndarray)) == 1
         if whole(x) and alone and x.shape == y.shape and x.dtype == y.dtype and uses[id(root(x))][-1] == i:
-            old, place = root(y), as_bytes(x)
-            recording.substitute(lambda a: moved(a, old, place, 0) if root(a) is old else a)
+            recording.relocate(root(y), as_bytes(x))
             return

@@ -47,5 +47,3 @@ def barriers(instructions: list[Instruction], alone: list[bool]) -> list[bool]:
         written[single] += outputs
         read[single] += inputs
     return found
-
-
