@@ -287,3 +287,8 @@ def shuffle(a: V, b: V, order: list[int]) -> V:
     """The lanes of `a` and then `b`, put in another order."""
     picks = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
     return V(a.builder, a.builder.shuffle_vector(a.value, b.value, picks))
+
+
+def halves(x: V) -> V:
+    """64-bit integers as pairs of 32-bit ones, the low half first."""
+    return V(x.builder, x.builder.bitcast(x.value, ir.VectorType(ir.IntType(32), 2 * x.lanes)))

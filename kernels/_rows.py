@@ -157,7 +157,7 @@ class _Loop:
         self.b = b
         self.formula = formula
         self.item = LLVM_ITEMS[_dtype(kinds)]
-        self.lanes = _host.lanes(_bytes(self.item))
+        self.lanes = max(_host.lanes(_bytes(self.item)), 4)
         self.pointers: dict[str, ir.Value] = {}
         self.shapes: dict[str, list[ir.Value]] = {}
         self.numbers: dict[str, ir.Value] = {}
@@ -173,8 +173,7 @@ class _Loop:
 
     def variable(self, type: ir.Type, count: int = 1) -> ir.Value:
         with self.b.goto_entry_block():
-            space = self.b.alloca(type, I32(count))
-        return space
+            return self.b.alloca(type, I32(count))
 
     def load(self, pointer: ir.Value, lanes: int, mask: ir.Value | None) -> V:
         type = lanewise(pointer.type.pointee, lanes)

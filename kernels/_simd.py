@@ -1,49 +1,20 @@
-"""The SIMD vocabulary of Numba kernels: vectors as values, loads and stores with masked edges, horizontal sums, and formulas.
-
-Inside a kernel a vector is an ordinary value: `a * b + 1` works, and so does every formula wrapped by `vectorized`. Loads and stores
-address a row of an array whose last dimension is contiguous; lanes beyond its end are masked, so loops need no separate tail:
-
-    W = width(x)
-    for j in range(0, D, W):
-        store(y, (i, j), exp(load(x, (i, j), 0.0)))
-"""
+"""What Numba kernels use beside the loops of `_rows`: shares of work, views, scratch space; and masks for those who emit code."""
 
 from __future__ import annotations
 
-import inspect
-import operator
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import njit
 from numba.core import cgutils, types
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.typing.templates import signature
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
-from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from . import _formula, _host, _math
-from ._formula import V, lanewise
+from . import _formula, _host
 
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
-
-
-class Vector(types.Type):
-    """Numba's type of a SIMD vector."""
-
-    def __init__(self, dtype: types.Type, lanes: int) -> None:
-        self.dtype = dtype
-        self.lanes = lanes
-        super().__init__(name=f"Vector({dtype}, {lanes})")
-
-
-@register_model(Vector)
-class VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, type: Vector) -> None:
-        super().__init__(manager, type, lanewise(LLVM_ITEMS[type.dtype], type.lanes))
-
-
 LLVM_ITEMS = {
     types.float32: ir.FloatType(),
     types.float64: ir.DoubleType(),
@@ -51,85 +22,12 @@ LLVM_ITEMS = {
     types.int32: I32,
     types.boolean: ir.IntType(1),
 }
-NUMBA_ITEMS = {str(item): type for type, item in LLVM_ITEMS.items()}
-
-
-def _vector_of(dtype: types.Type) -> Vector:
-    return Vector(dtype, _host.lanes(dtype.bitwidth // 8))
-
-
-def _operand(builder: ir.IRBuilder, type: types.Type, value: ir.Value, like: Vector) -> V:
-    """An operator's argument as a formula's value; plain numbers are converted and repeated."""
-    if isinstance(type, Vector):
-        return V(builder, value)
-    item = LLVM_ITEMS[like.dtype]
-    scalar = _formula.convert(V(builder, value), item)
-    return V(builder, _formula.splat(builder, scalar.value, like.lanes))
-
-
-def _traced_type(formula: Callable[..., Any], arguments: tuple[types.Type, ...], like: Vector) -> Vector:
-    """The type that `formula` returns for these arguments, found by tracing it into a scratch function."""
-    b = ir.IRBuilder(ir.Function(ir.Module("scratch"), ir.FunctionType(ir.VoidType(), []), "scratch").append_basic_block())
-    vectors = [a if isinstance(a, Vector) else like for a in arguments]
-    result = formula(*[V(b, ir.Constant(lanewise(LLVM_ITEMS[v.dtype], v.lanes), ir.Undefined)) for v in vectors])
-    return Vector(NUMBA_ITEMS[str(result.item)], result.lanes)
-
-
-def vectorized(formula: Callable[..., Any]) -> Any:
-    """Make `formula` callable inside Numba kernels on vectors and plain numbers, of which at least one is a vector."""
-
-    def definition(typingctx: Any, *arguments: types.Type) -> Any:
-        like = next((a for a in arguments if isinstance(a, Vector)), None)
-        if like is None:
-            return None
-
-        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-            return formula(*[_operand(builder, t, v, like) for t, v in zip(sig.args, values, strict=True)]).value
-
-        return signature(_traced_type(formula, arguments, like), *arguments), emit
-
-    # Numba reads an intrinsic's parameters from its Python signature, so each arity needs one of its own.
-    by_arity = {
-        1: lambda typingctx, a: definition(typingctx, a),
-        2: lambda typingctx, a, b: definition(typingctx, a, b),
-        3: lambda typingctx, a, b, c: definition(typingctx, a, b, c),
-        4: lambda typingctx, a, b, c, d: definition(typingctx, a, b, c, d),
-    }
-    return intrinsic(by_arity[len(inspect.signature(formula).parameters)])
-
-
-def _register_operator(symbol: Callable[..., Any], arity: int) -> None:
-    @infer_global(symbol)
-    class Template(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            like = next((a for a in args if isinstance(a, Vector)), None)
-            if like is None or len(args) != arity or not all(isinstance(a, (Vector, types.Number)) for a in args):
-                return None
-            return signature(_traced_type(symbol, args, like), *args)
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        like = next(a for a in sig.args if isinstance(a, Vector))
-        return symbol(*[_operand(builder, t, v, like) for t, v in zip(sig.args, values, strict=True)]).value
-
-    if arity == 1:
-        lower_builtin(symbol, Vector)(emit)
-        return
-    for pattern in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
-        lower_builtin(symbol, *pattern)(emit)
-
-
-for _symbol in (operator.add, operator.sub, operator.mul, operator.truediv, operator.and_, operator.or_, operator.xor):
-    _register_operator(_symbol, 2)
-for _symbol in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
-    _register_operator(_symbol, 2)
-for _symbol in (operator.neg, operator.invert):
-    _register_operator(_symbol, 1)
 
 
 @intrinsic
 def width(typingctx: Any, array: types.Array) -> Any:
     """How many items of `array` fill a vector register: a compile-time constant."""
-    lanes = _vector_of(array.dtype).lanes
+    lanes = _host.lanes(array.dtype.bitwidth // 8)
     return signature(types.intp, array), lambda context, builder, sig, values: I64(lanes)
 
 
@@ -218,21 +116,6 @@ def flattened(typingctx: Any, array: types.Array) -> Any:
     return signature(matrix, array), emit
 
 
-def _position(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> tuple[ir.Value, ir.Value]:
-    """Pointer to the item at an index tuple, and how many items its row has from there on."""
-    array_type, index_type = sig.args[:2]
-    array = context.make_array(array_type)(context, builder, values[0])
-    shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)
-    strides = cgutils.unpack_tuple(builder, array.strides, array_type.ndim)
-    index = cgutils.unpack_tuple(builder, values[1], index_type.count)
-    offset = I64(0)
-    for i, stride in zip(index[:-1], strides[:-1], strict=True):
-        offset = builder.add(offset, builder.mul(i, stride))
-    raw = builder.gep(builder.bitcast(array.data, ir.IntType(8).as_pointer()), [offset])
-    row = builder.bitcast(raw, array.data.type)
-    return builder.gep(row, [index[-1]]), builder.sub(shape[-1], index[-1])
-
-
 def _lane_mask(builder: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
     """True in the first `count` lanes."""
     number = _formula.splat(builder, builder.trunc(count, I32), lanes)
@@ -249,94 +132,3 @@ def _masked(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[i
 def _suffix(vector: ir.VectorType) -> str:
     item = {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(vector.element.__class__) or f"i{vector.element.width}"
     return f"v{vector.count}{item}"
-
-
-@intrinsic
-def load(typingctx: Any, array: types.Array, index: types.BaseTuple, fill: types.Number) -> Any:
-    """The vector of items from `array[index]` on; lanes beyond the end of the row hold `fill`."""
-    result = _vector_of(array.dtype)
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        pointer, count = _position(context, builder, sig, values)
-        type = lanewise(LLVM_ITEMS[result.dtype], result.lanes)
-        address = builder.bitcast(pointer, type.as_pointer())
-        align = result.dtype.bitwidth // 8
-        whole = builder.icmp_signed(">=", count, I64(result.lanes))
-        with builder.if_else(whole, likely=True) as (inside, edge):
-            with inside:
-                full = builder.load(address, align=align)
-                full_block = builder.block
-            with edge:
-                mask = _lane_mask(builder, count, result.lanes)
-                other = _operand(builder, sig.args[2], values[2], result).value
-                name = f"llvm.masked.load.{_suffix(type)}.p0"
-                partial = _masked(builder, name, type, [address, I32(align), mask, other])
-                edge_block = builder.block
-        phi = builder.phi(type)
-        phi.add_incoming(full, full_block)
-        phi.add_incoming(partial, edge_block)
-        return phi
-
-    return signature(result, array, index, fill), emit
-
-
-@intrinsic
-def store(typingctx: Any, array: types.Array, index: types.BaseTuple, vector: Vector) -> Any:
-    """Store `vector` from `array[index]` on; lanes beyond the end of the row are dropped."""
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        pointer, count = _position(context, builder, sig, values)
-        type = values[2].type
-        address = builder.bitcast(pointer, type.as_pointer())
-        align = vector.dtype.bitwidth // 8
-        whole = builder.icmp_signed(">=", count, I64(vector.lanes))
-        with builder.if_else(whole, likely=True) as (inside, edge):
-            with inside:
-                builder.store(values[2], address, align=align)
-            with edge:
-                mask = _lane_mask(builder, count, vector.lanes)
-                name = f"llvm.masked.store.{_suffix(type)}.p0"
-                _masked(builder, name, ir.VoidType(), [values[2], address, I32(align), mask])
-        return context.get_dummy_value()
-
-    return signature(types.none, array, index, vector), emit
-
-
-@intrinsic
-def repeat(typingctx: Any, array: types.Array, value: types.Number) -> Any:
-    """A vector of `array`'s dtype with `value` in every lane."""
-    result = _vector_of(array.dtype)
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        return _operand(builder, sig.args[1], values[1], result).value
-
-    return signature(result, array, value), emit
-
-
-def _fold(combine: Callable[[V, V], V]) -> Any:
-    """A horizontal reduction that halves the vector until one lane is left: always the same order."""
-
-    def definition(typingctx: Any, vector: Vector) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-            value, lanes = values[0], vector.lanes
-            undefined = ir.Constant(value.type, ir.Undefined)
-            while lanes > 1:
-                lanes //= 2
-                order = [*range(lanes, 2 * lanes), *range(vector.lanes - lanes)][: vector.lanes]
-                mask = ir.Constant(ir.VectorType(I32, vector.lanes), order)
-                value = combine(V(builder, value), V(builder, builder.shuffle_vector(value, undefined, mask))).value
-            return builder.extract_element(value, I32(0)) if vector.lanes > 1 else value
-
-        return signature(vector.dtype, vector), emit
-
-    return intrinsic(definition)
-
-
-total = _fold(lambda a, b: a + b)
-largest = _fold(_formula.maximum)
-fma = vectorized(_formula.fma)
-maximum = vectorized(_formula.maximum)
-minimum = vectorized(_formula.minimum)
-where = vectorized(_formula.where)
-sqrt = vectorized(_formula.sqrt)
-exp = vectorized(_math.exp)

@@ -130,9 +130,14 @@ def _channel_slope(dy, x, mean, scale, shift, slope):
 
 
 @inlined
+def _channels(team, x):
+    return share_columns(team, x.shape[1]) if x.shape[2] == 1 else share(team, x.shape[1])
+
+
+@inlined
 def _statistics(team, mean, var, x):
     N, C, L = x.shape
-    low, high = share_columns(team, C)
+    low, high = _channels(team, x)
     count = float(N * L)
     if L == 1:
         columns_total(mean, low, high, flattened(x))
@@ -154,7 +159,7 @@ def _statistics(team, mean, var, x):
 @inlined
 def _normalise(team, y, x, mean, var, weight, bias, eps):
     N, C, L = x.shape
-    low, high = share_columns(team, C)
+    low, high = _channels(team, x)
     if L == 1:
         for start in range(low, high, TILE):
             stop = min(start + TILE, high)
@@ -171,7 +176,7 @@ def _normalise(team, y, x, mean, var, weight, bias, eps):
 @inlined
 def _weight_slopes_of_channels(team, dweight, dbias, dy, x, mean, var, eps):
     N, C, L = x.shape
-    low, high = share_columns(team, C)
+    low, high = _channels(team, x)
     if L == 1:
         _columns_slopes(dweight, dbias, low, high, flattened(dy), flattened(x), mean)
         _scale(dweight[low:high], dweight[low:high], var[low:high], eps)
@@ -198,7 +203,7 @@ def batch_norm_inference(team, y, x, mean, var, weight, bias, eps):
 def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
     _weight_slopes_of_channels(team, dweight, dbias, dy, x, mean, var, eps)
     N, C, L = x.shape
-    low, high = share_columns(team, C)
+    low, high = _channels(team, x)
     count = float(N * L)
     if L == 1:
         for start in range(low, high, TILE):
@@ -230,7 +235,7 @@ def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
 
 def batch_norm_inference_grad(team, dx, dy, var, weight, eps):
     N, C, L = dy.shape
-    low, high = share_columns(team, C)
+    low, high = _channels(team, dy)
     if L == 1:
         for start in range(low, high, TILE):
             stop = min(start + TILE, high)

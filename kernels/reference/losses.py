@@ -99,8 +99,10 @@ def cross_entropy(
     kept = target != ignore_index
     safe = np.where(kept, target, 0)
     picked = weight[safe] * (lse - x[np.arange(len(x)), safe])
-    smooth = ((lse[:, None] - x) * weight).sum(axis=1) / x.shape[1]
-    np.copyto(loss, np.where(kept, (1 - label_smoothing) * picked + label_smoothing * smooth, 0))
+    mixed = (1 - label_smoothing) * picked
+    if label_smoothing:  # a logit of -inf would make 0 * inf of it
+        mixed += label_smoothing / x.shape[1] * ((lse[:, None] - x) * weight).sum(axis=1)
+    np.copyto(loss, np.where(kept, mixed, 0))
 
 
 def cross_entropy_grad(
@@ -122,7 +124,7 @@ def cross_entropy_grad(
     np.multiply(np.exp(x - lse[:, None]), (picked + smooth.sum())[:, None], out=dx)
     dx[np.arange(len(x)), safe] -= picked
     dx -= smooth
-    dx *= np.where(kept, dloss, 0)[:, None]
+    np.copyto(dx, np.where(kept[:, None], dx * dloss[:, None], 0))
 
 
 def target_weight(weight_of: Floats("N"), /, target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:

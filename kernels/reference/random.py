@@ -42,5 +42,6 @@ def dropout(y: Floats("N"), /, x: Floats("N"), state: Words("2"), site: Int, p: 
 
     state holds the seed and the step. The same call on dy gives dx.
     """
+    p = y.dtype.type(p)
     keep = _uniform(len(x), state, site) >= p
-    np.copyto(y, np.where(keep, x * y.dtype.type(1 / (1 - p) if p < 1 else 0), 0))
+    np.copyto(y, np.where(keep, x * y.dtype.type(1 / (1 - float(p)) if p < 1 else 0), 0))

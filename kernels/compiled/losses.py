@@ -1,0 +1,151 @@
+"""Losses: formulas for those per element, loops over rows for those per sample."""
+
+from .. import _math
+from .._formula import V, absolute, clip, maximum, where
+from .._nest import elementwise
+from .._rows import SUM, row
+from .._simd import share
+from .reductions import spread
+from .softmax import exp_nonpositive, largest, log, sum_of_exponentials, total
+
+LOWEST_LOG = -100.0  # logarithms in bce are held above this, as in PyTorch
+SMALLEST_SLOPE = 1e-12  # and x (1 - x) in its gradient above this
+
+
+@elementwise
+def mse(x: V, target: V) -> V:
+    return (x - target) * (x - target)
+
+
+@elementwise
+def mse_grad(dloss: V, x: V, target: V) -> V:
+    return 2 * (x - target) * dloss
+
+
+@elementwise
+def l1(x: V, target: V) -> V:
+    return absolute(x - target)
+
+
+@elementwise
+def l1_grad(dloss: V, x: V, target: V) -> V:
+    d = x - target
+    return where(d > 0, 1.0, where(d < 0, d.like(-1.0), d)) * dloss
+
+
+@elementwise
+def huber(x: V, target: V, delta: V) -> V:
+    d = absolute(x - target)
+    return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+@elementwise
+def huber_grad(dloss: V, x: V, target: V, delta: V) -> V:
+    return clip(x - target, -delta, delta) * dloss
+
+
+@elementwise
+def bce(x: V, target: V) -> V:
+    return -(target * maximum(_math.log(x), LOWEST_LOG) + (1 - target) * maximum(_math.log1p(-x), LOWEST_LOG))
+
+
+@elementwise
+def bce_grad(dloss: V, x: V, target: V) -> V:
+    return dloss * (x - target) / maximum(x * (1 - x), SMALLEST_SLOPE)
+
+
+@elementwise
+def bce_with_logits(x: V, target: V, pos_weight: V) -> V:
+    return (1 - target) * x + (1 + (pos_weight - 1) * target) * _math.softplus(-x)
+
+
+@elementwise
+def bce_with_logits_grad(dloss: V, x: V, target: V, pos_weight: V) -> V:
+    return dloss * ((1 - target) - (1 + (pos_weight - 1) * target) * _math.sigmoid(-x))
+
+
+@elementwise
+def kl_div(x: V, target: V) -> V:
+    positive = target > 0
+    return where(positive, target * (_math.log(where(positive, target, 1.0)) - x), 0.0)
+
+
+@elementwise
+def kl_div_log_target(x: V, target: V) -> V:
+    return _math.exp(target) * (target - x)
+
+
+@elementwise
+def hinge(x: V, target: V, margin: V) -> V:
+    return maximum(margin - target * x, 0.0)
+
+
+@elementwise
+def hinge_grad(dloss: V, x: V, target: V, margin: V) -> V:
+    return where(target * x < margin, -target * dloss, 0.0)
+
+
+@row(folds=(SUM,))
+def _weighted_distance(x, weight, lse):
+    return (lse - x) * weight
+
+
+@row(stores=1, registers=2)
+def _slopes(x, weight, lse, scale, smooth):
+    return exp_nonpositive(x - lse) * scale - weight * smooth
+
+
+def cross_entropy(team, loss, lse, x, target, weight, label_smoothing, ignore_index):
+    N, C = x.shape
+    start, stop = share(team, N)
+    for i in range(start, stop):
+        top = largest(x[i])
+        lse[i] = top + log(sum_of_exponentials(x[i], top))
+    for i in range(start, stop):
+        t = target[i]
+        loss[i] = 0
+        if t != ignore_index:
+            loss[i] = (1 - label_smoothing) * weight[t] * (lse[i] - x[i, t])
+            if label_smoothing != 0:
+                loss[i] += label_smoothing / C * _weighted_distance(x[i], weight, lse[i])
+
+
+def cross_entropy_grad(team, dx, dloss, x, lse, target, weight, label_smoothing, ignore_index):
+    N, C = x.shape
+    smooth = label_smoothing / C
+    smooth_total = smooth * total(weight)
+    start, stop = share(team, N)
+    for i in range(start, stop):
+        t = target[i]
+        if t == ignore_index:
+            spread(dx[i], 0.0)
+        else:
+            picked = (1 - label_smoothing) * weight[t]
+            _slopes(dx[i], x[i], weight, lse[i], dloss[i] * (picked + smooth_total), dloss[i] * smooth)
+            dx[i, t] -= dloss[i] * picked
+
+
+def target_weight(team, weight_of, target, weight, ignore_index):
+    start, stop = share(team, len(target))
+    for i in range(start, stop):
+        weight_of[i] = 0
+        if target[i] != ignore_index:
+            weight_of[i] = weight[target[i]]
+
+
+def nll(team, loss, x, target, weight, ignore_index):
+    start, stop = share(team, len(target))
+    for i in range(start, stop):
+        t = target[i]
+        loss[i] = 0
+        if t != ignore_index:
+            loss[i] = -weight[t] * x[i, t]
+
+
+def nll_grad(team, dx, dloss, target, weight, ignore_index):
+    start, stop = share(team, len(target))
+    for i in range(start, stop):
+        t = target[i]
+        spread(dx[i], 0.0)
+        if t != ignore_index:
+            dx[i, t] = -weight[t] * dloss[i]
