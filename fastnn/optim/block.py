@@ -156,8 +156,9 @@ class Block:
             if found is not None:
                 consecutive = list(indices)
                 self._calls += self._pair(consecutive[0], consecutive[-1] + 1)
+        if self._present is not None:  # from now on the counters of parameters that shared calls may differ
+            self.serial = next(_serial)
         self._present = present
-        self.serial = next(_serial)
 
     def _pair(self, start: int, stop: int) -> list[tuple[Any, ...]]:
         """The kernel calls that update the parameters from `start` up to `stop`."""

@@ -54,17 +54,20 @@ def clip_grad_norm_(
         part = np.empty(1, g.dtype)
         _fold(part, g, norm_type)
         run("copy", partial[i : i + 1], part)
-    total = np.empty(1, dtype)
+    total = np.empty((), dtype)
     if norm_type == inf and gradients:
         run("reduce_max", total.reshape(1, 1), np.empty((1, 1), np.int64), partial.reshape(1, -1, 1))
     else:
         run("reduce_sum", total.reshape(1, 1), partial.reshape(1, -1, 1))
-        run("power", total, total, np.array(1 / norm_type, dtype))
-    norm = Tensor(total.reshape(()))
+        if norm_type == 2:
+            run("sqrt", total, total)
+        else:
+            run("power", total, total, np.array(1 / norm_type, dtype))
+    norm = Tensor(total)
     if error_if_nonfinite and not np.isfinite(norm.item()):
         raise StateError(f"clip_grad_norm_(): the norm of the gradients is {norm.item()}")
     for g in gradients:
-        factor = np.empty(1, g.dtype)
+        factor = np.empty((), g.dtype)
         run("copy", factor, total)
         run("clip_factor", factor, factor, float(max_norm))
         run("multiply", g, g, factor)

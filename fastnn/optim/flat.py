@@ -62,7 +62,7 @@ class Layout:
     def adopt(self, arrays: Sequence[Array]) -> Array | None:
         """The buffer that `arrays` already are laid out in, or None."""
         found = spans(arrays)
-        if len(found) == 1 and _memory(arrays[0]) is not None and found[0].size == self.starts[-1]:
+        if len(found) == 1 and _memory(found[0]) is not None and found[0].size == self.starts[-1]:
             return found[0]
         return None
 
@@ -74,10 +74,15 @@ def _memory(array: Array) -> Array | None:
 
 
 def spans(arrays: Sequence[Array]) -> list[Array]:
-    """The same memory in as few arrays as possible: neighbours in a flat buffer become one, with the zeros between them."""
+    """The same memory in as few arrays as possible: neighbours in a flat buffer become one, with the zeros between them.
+
+    Empty arrays are left out.
+    """
     found: list[Array] = []
     last: tuple[Array, int, int] | None = None  # memory, first byte and end of the span that `found` ends with
     for array in arrays:
+        if not array.size:
+            continue
         memory = _memory(array)
         if memory is None:
             found.append(array)

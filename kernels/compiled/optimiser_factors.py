@@ -19,10 +19,11 @@ def sgd_momentum_factors(step: V, lr: V, weight_decay: V, maximize: V, momentum:
     return step, lr, weight_decay, 1.0 - 2.0 * maximize, carry, gain, ahead, direct
 
 
-def regularisation(lr: V, weight_decay: V, decoupled_weight_decay: V, maximize: V) -> tuple[V, V, V]:
-    """keep, decay and sign."""
+def of_adam(lr: V, beta1: V, beta2: V, weight_decay: V, decoupled_weight_decay: V, maximize: V) -> tuple[V, ...]:
+    """keep, decay, sign, gain1, gain2 and fade, which do not depend on the step."""
     keep = 1.0 - lr * weight_decay * decoupled_weight_decay
-    return keep, weight_decay * (1.0 - decoupled_weight_decay), 1.0 - 2.0 * maximize
+    decay = weight_decay * (1.0 - decoupled_weight_decay)
+    return keep, decay, 1.0 - 2.0 * maximize, 1.0 - beta1, 1.0 - beta2, beta2
 
 
 @elementwise
@@ -30,7 +31,7 @@ def adam_factors(step: V, lr: V, beta1: V, beta2: V, eps: V, weight_decay: V, de
     step = step + 1.0
     step_size = lr / (1.0 - power(beta1, step))
     scale = 1.0 / sqrt(1.0 - power(beta2, step))
-    return (step, step_size, scale, eps, *regularisation(lr, weight_decay, decoupled_weight_decay, maximize), 1.0 - beta1, 1.0 - beta2)
+    return step, step_size, scale, eps, *of_adam(lr, beta1, beta2, weight_decay, decoupled_weight_decay, maximize)
 
 
 @elementwise
@@ -44,7 +45,7 @@ def radam_factors(step: V, lr: V, beta1: V, beta2: V, eps: V, weight_decay: V, d
     variance = (length - 4.0) * (length - 2.0) * limit / ((limit - 4.0) * (limit - 2.0) * length)
     step_size = lr / (1.0 - power(beta1, step)) * sqrt(where(rectified, variance * correction, 1.0))
     scale, offset = where(rectified, step.like(1.0), 0.0), where(rectified, eps, 1.0)
-    return (step, step_size, scale, offset, *regularisation(lr, weight_decay, decoupled_weight_decay, maximize), 1.0 - beta1, 1.0 - beta2)
+    return step, step_size, scale, offset, *of_adam(lr, beta1, beta2, weight_decay, decoupled_weight_decay, maximize)
 
 
 @elementwise
@@ -68,8 +69,7 @@ def nadam_factors(
     direct = lr * (1.0 - mu) / (1.0 - mu_product)
     step_size = lr * mu_next / (1.0 - mu_product * mu_next)
     scale = 1.0 / sqrt(1.0 - power(beta2, step))
-    keep, decay, sign = regularisation(lr, weight_decay, decoupled_weight_decay, maximize)
-    return step, mu_product, step_size, direct, scale, eps, keep, decay, sign, 1.0 - beta1, 1.0 - beta2
+    return step, mu_product, step_size, direct, scale, eps, *of_adam(lr, beta1, beta2, weight_decay, decoupled_weight_decay, maximize)
 
 
 @elementwise
@@ -80,7 +80,7 @@ def adamax_factors(step: V, lr: V, beta1: V, beta2: V, eps: V, weight_decay: V, 
 
 @elementwise
 def rmsprop_factors(step: V, lr: V, alpha: V, eps: V, weight_decay: V, momentum: V, maximize: V) -> tuple[V, ...]:
-    return step + 1.0, lr, eps, weight_decay, 1.0 - 2.0 * maximize, 1.0 - alpha, momentum
+    return step + 1.0, lr, eps, weight_decay, 1.0 - 2.0 * maximize, 1.0 - alpha, alpha, momentum
 
 
 @elementwise
@@ -90,7 +90,7 @@ def adagrad_factors(step: V, lr: V, lr_decay: V, eps: V, weight_decay: V, maximi
 
 @elementwise
 def adadelta_factors(step: V, lr: V, rho: V, eps: V, weight_decay: V, maximize: V) -> tuple[V, ...]:
-    return step + 1.0, lr, eps, weight_decay, 1.0 - 2.0 * maximize, 1.0 - rho
+    return step + 1.0, lr, eps, weight_decay, 1.0 - 2.0 * maximize, 1.0 - rho, rho
 
 
 @elementwise

@@ -14,6 +14,11 @@ def average(before: V, value: V, gain: V) -> V:
     return before + gain * (value - before)
 
 
+def average_square(before: V, value: V, fade: V, gain: V) -> V:
+    """A running average of squares after one more value."""
+    return before * fade + gain * (value * value)
+
+
 @elementwise
 def sgd(param: V, grad: V, step_size: V, decay: V, sign: V) -> V:
     return param - step_size * penalised(grad, param, decay, sign)
@@ -42,9 +47,10 @@ def adam(
     sign: V,
     gain1: V,
     gain2: V,
+    fade: V,
 ) -> tuple[V, V, V]:
     g = penalised(grad, param, decay, sign)
-    m, v = average(exp_avg, g, gain1), average(exp_avg_sq, g * g, gain2)
+    m, v = average(exp_avg, g, gain1), average_square(exp_avg_sq, g, fade, gain2)
     return param * keep - step_size * m / (sqrt(v) * scale + offset), m, v
 
 
@@ -63,9 +69,10 @@ def adam_amsgrad(
     sign: V,
     gain1: V,
     gain2: V,
+    fade: V,
 ) -> tuple[V, V, V, V]:
     g = penalised(grad, param, decay, sign)
-    m, v = average(exp_avg, g, gain1), average(exp_avg_sq, g * g, gain2)
+    m, v = average(exp_avg, g, gain1), average_square(exp_avg_sq, g, fade, gain2)
     largest = maximum(max_exp_avg_sq, v)
     return param * keep - step_size * m / (sqrt(largest) * scale + offset), m, v, largest
 
@@ -85,9 +92,10 @@ def nadam(
     sign: V,
     gain1: V,
     gain2: V,
+    fade: V,
 ) -> tuple[V, V, V]:
     g = penalised(grad, param, decay, sign)
-    m, v = average(exp_avg, g, gain1), average(exp_avg_sq, g * g, gain2)
+    m, v = average(exp_avg, g, gain1), average_square(exp_avg_sq, g, fade, gain2)
     return param * keep - (step_size * m + direct * g) / (sqrt(v) * scale + offset), m, v
 
 
@@ -99,26 +107,28 @@ def adamax(param: V, exp_avg: V, exp_inf: V, grad: V, step_size: V, offset: V, d
 
 
 @elementwise
-def rmsprop(param: V, square_avg: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V) -> tuple[V, V]:
+def rmsprop(param: V, square_avg: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V) -> tuple[V, V]:
     g = penalised(grad, param, decay, sign)
-    v = average(square_avg, g * g, gain2)
+    v = average_square(square_avg, g, fade, gain2)
     return param - step_size * g / (sqrt(v) + offset), v
 
 
 @elementwise
 def rmsprop_momentum(
-    param: V, square_avg: V, momentum_buffer: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, carry: V
+    param: V, square_avg: V, momentum_buffer: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V, carry: V
 ) -> tuple[V, V, V]:
     g = penalised(grad, param, decay, sign)
-    v = average(square_avg, g * g, gain2)
+    v = average_square(square_avg, g, fade, gain2)
     buffer = momentum_buffer * carry + g / (sqrt(v) + offset)
     return param - step_size * buffer, v, buffer
 
 
 @elementwise
-def rmsprop_centered(param: V, square_avg: V, grad_avg: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V) -> tuple[V, V, V]:
+def rmsprop_centered(
+    param: V, square_avg: V, grad_avg: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V
+) -> tuple[V, V, V]:
     g = penalised(grad, param, decay, sign)
-    v, a = average(square_avg, g * g, gain2), average(grad_avg, g, gain2)
+    v, a = average_square(square_avg, g, fade, gain2), average(grad_avg, g, gain2)
     return param - step_size * g / (sqrt(v - a * a) + offset), v, a
 
 
@@ -134,10 +144,11 @@ def rmsprop_centered_momentum(
     decay: V,
     sign: V,
     gain2: V,
+    fade: V,
     carry: V,
 ) -> tuple[V, V, V, V]:
     g = penalised(grad, param, decay, sign)
-    v, a = average(square_avg, g * g, gain2), average(grad_avg, g, gain2)
+    v, a = average_square(square_avg, g, fade, gain2), average(grad_avg, g, gain2)
     buffer = momentum_buffer * carry + g / (sqrt(v - a * a) + offset)
     return param - step_size * buffer, v, buffer, a
 
@@ -150,11 +161,13 @@ def adagrad(param: V, sum: V, grad: V, step_size: V, offset: V, decay: V, sign: 
 
 
 @elementwise
-def adadelta(param: V, square_avg: V, acc_delta: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V) -> tuple[V, V, V]:
+def adadelta(
+    param: V, square_avg: V, acc_delta: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V
+) -> tuple[V, V, V]:
     g = penalised(grad, param, decay, sign)
-    v = average(square_avg, g * g, gain2)
+    v = average_square(square_avg, g, fade, gain2)
     delta = sqrt(acc_delta + offset) / sqrt(v + offset) * g
-    return param - step_size * delta, v, average(acc_delta, delta * delta, gain2)
+    return param - step_size * delta, v, average_square(acc_delta, delta, fade, gain2)
 
 
 @elementwise

@@ -10,6 +10,7 @@ keep       what decoupled weight decay leaves of a parameter
 sign       -1 to maximise, else 1
 gain1      1 - beta1, the weight of a new gradient in its average
 gain2      1 - beta2, the weight of a new squared gradient in its average
+fade       beta2, what that average keeps of itself
 offset     eps, which keeps divisors away from zero
 =========  ===============================================================
 """
@@ -82,6 +83,7 @@ def adam_factors(
     sign: Elements,
     gain1: Elements,
     gain2: Elements,
+    fade: Elements,
     /,
     lr: DoubleElements,
     beta1: DoubleElements,
@@ -104,6 +106,7 @@ def adam_factors(
     _write(sign, 1 - 2 * maximize)
     _write(gain1, 1 - beta1)
     _write(gain2, 1 - beta2)
+    _write(fade, beta2)
 
 
 def radam_factors(
@@ -116,6 +119,7 @@ def radam_factors(
     sign: Elements,
     gain1: Elements,
     gain2: Elements,
+    fade: Elements,
     /,
     lr: DoubleElements,
     beta1: DoubleElements,
@@ -142,6 +146,7 @@ def radam_factors(
         sign,
         gain1,
         gain2,
+        fade,
         lr,
         beta1,
         beta2,
@@ -173,6 +178,7 @@ def nadam_factors(
     sign: Elements,
     gain1: Elements,
     gain2: Elements,
+    fade: Elements,
     /,
     lr: DoubleElements,
     beta1: DoubleElements,
@@ -197,6 +203,7 @@ def nadam_factors(
         sign,
         gain1,
         gain2,
+        fade,
         lr,
         beta1,
         beta2,
@@ -245,6 +252,7 @@ def rmsprop_factors(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
     carry: Elements,
     /,
     lr: DoubleElements,
@@ -254,13 +262,14 @@ def rmsprop_factors(
     momentum: DoubleElements,
     maximize: DoubleElements,
 ) -> None:
-    """step += 1; step_size = lr, offset = eps, gain2 = 1 - alpha, carry = momentum."""
+    """step += 1; step_size = lr, offset = eps, gain2 = 1 - alpha, fade = alpha, carry = momentum."""
     step += 1
     _write(step_size, lr)
     _write(offset, eps)
     _write(decay, weight_decay)
     _write(sign, 1 - 2 * maximize)
     _write(gain2, 1 - alpha)
+    _write(fade, alpha)
     _write(carry, momentum)
 
 
@@ -292,6 +301,7 @@ def adadelta_factors(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
     /,
     lr: DoubleElements,
     rho: DoubleElements,
@@ -299,13 +309,14 @@ def adadelta_factors(
     weight_decay: DoubleElements,
     maximize: DoubleElements,
 ) -> None:
-    """step += 1; step_size = lr, offset = eps, gain2 = 1 - rho."""
+    """step += 1; step_size = lr, offset = eps, gain2 = 1 - rho, fade = rho."""
     step += 1
     _write(step_size, lr)
     _write(offset, eps)
     _write(decay, weight_decay)
     _write(sign, 1 - 2 * maximize)
     _write(gain2, 1 - rho)
+    _write(fade, rho)
 
 
 def lion_factors(

@@ -21,6 +21,12 @@ def _average(average: Any, value: Any, gain: Any) -> None:
     average += gain * (value - average)
 
 
+def _average_square(average: Any, value: Any, fade: Any, gain: Any) -> None:
+    """average = fade average + gain value^2: a sum of positive numbers, so that a small value after large ones is not lost."""
+    average *= fade
+    average += gain * (value * value)
+
+
 def sgd(param: Elements, /, grad: Elements, step_size: Elements, decay: Elements, sign: Elements) -> None:
     """Gradient descent: g = sign grad + decay param; param = param - step_size g."""
     param -= step_size * _penalised(grad, param, decay, sign)
@@ -63,15 +69,16 @@ def adam(
     sign: Elements,
     gain1: Elements,
     gain2: Elements,
+    fade: Elements,
 ) -> None:
     """Adam, AdamW and RAdam. Kingma & Ba 2015, alg. 1; Loshchilov & Hutter 2019, alg. 2; Liu et al. 2020, alg. 2.
 
-    g = sign grad + decay param; m = m + gain1 (g - m); v = v + gain2 (g^2 - v);
+    g = sign grad + decay param; m = m + gain1 (g - m); v = fade v + gain2 g^2;
     param = keep param - step_size m / (v^(1/2) scale + offset).
     """
     g = _penalised(grad, param, decay, sign)
     _average(exp_avg, g, gain1)
-    _average(exp_avg_sq, g * g, gain2)
+    _average_square(exp_avg_sq, g, fade, gain2)
     param *= keep
     param -= step_size * exp_avg / (np.sqrt(exp_avg_sq) * scale + offset)
 
@@ -91,11 +98,12 @@ def adam_amsgrad(
     sign: Elements,
     gain1: Elements,
     gain2: Elements,
+    fade: Elements,
 ) -> None:
     """Adam and AdamW whose step never grows: the largest v so far takes the place of v. Reddi et al. 2018, alg. 2."""
     g = _penalised(grad, param, decay, sign)
     _average(exp_avg, g, gain1)
-    _average(exp_avg_sq, g * g, gain2)
+    _average_square(exp_avg_sq, g, fade, gain2)
     np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
     param *= keep
     param -= step_size * exp_avg / (np.sqrt(max_exp_avg_sq) * scale + offset)
@@ -116,6 +124,7 @@ def nadam(
     sign: Elements,
     gain1: Elements,
     gain2: Elements,
+    fade: Elements,
 ) -> None:
     """Adam with Nesterov's momentum. Dozat 2016, alg. 2.
 
@@ -123,7 +132,7 @@ def nadam(
     """
     g = _penalised(grad, param, decay, sign)
     _average(exp_avg, g, gain1)
-    _average(exp_avg_sq, g * g, gain2)
+    _average_square(exp_avg_sq, g, fade, gain2)
     param *= keep
     param -= (step_size * exp_avg + direct * g) / (np.sqrt(exp_avg_sq) * scale + offset)
 
@@ -161,13 +170,14 @@ def rmsprop(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
 ) -> None:
     """RMSprop. Tieleman & Hinton 2012, lecture 6.5.
 
-    g = sign grad + decay param; v = v + gain2 (g^2 - v); param = param - step_size g / (v^(1/2) + offset).
+    g = sign grad + decay param; v = fade v + gain2 g^2; param = param - step_size g / (v^(1/2) + offset).
     """
     g = _penalised(grad, param, decay, sign)
-    _average(square_avg, g * g, gain2)
+    _average_square(square_avg, g, fade, gain2)
     param -= step_size * g / (np.sqrt(square_avg) + offset)
 
 
@@ -182,11 +192,12 @@ def rmsprop_momentum(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
     carry: Elements,
 ) -> None:
     """RMSprop with momentum: buffer = carry buffer + g / (v^(1/2) + offset); param = param - step_size buffer."""
     g = _penalised(grad, param, decay, sign)
-    _average(square_avg, g * g, gain2)
+    _average_square(square_avg, g, fade, gain2)
     momentum_buffer *= carry
     momentum_buffer += g / (np.sqrt(square_avg) + offset)
     param -= step_size * momentum_buffer
@@ -203,10 +214,11 @@ def rmsprop_centered(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
 ) -> None:
     """RMSprop with the gradient's variance v - a^2 instead of v, where a = a + gain2 (g - a). Graves 2013, eq. 38-41."""
     g = _penalised(grad, param, decay, sign)
-    _average(square_avg, g * g, gain2)
+    _average_square(square_avg, g, fade, gain2)
     _average(grad_avg, g, gain2)
     param -= step_size * g / (np.sqrt(square_avg - grad_avg * grad_avg) + offset)
 
@@ -223,11 +235,12 @@ def rmsprop_centered_momentum(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
     carry: Elements,
 ) -> None:
     """RMSprop with the gradient's variance and momentum: `rmsprop_centered` and `rmsprop_momentum` in one."""
     g = _penalised(grad, param, decay, sign)
-    _average(square_avg, g * g, gain2)
+    _average_square(square_avg, g, fade, gain2)
     _average(grad_avg, g, gain2)
     momentum_buffer *= carry
     momentum_buffer += g / (np.sqrt(square_avg - grad_avg * grad_avg) + offset)
@@ -264,16 +277,17 @@ def adadelta(
     decay: Elements,
     sign: Elements,
     gain2: Elements,
+    fade: Elements,
 ) -> None:
     """Adadelta. Zeiler 2012, alg. 1.
 
-    g = sign grad + decay param; v = v + gain2 (g^2 - v); d = (acc + offset)^(1/2) / (v + offset)^(1/2) g;
-    acc = acc + gain2 (d^2 - acc); param = param - step_size d.
+    g = sign grad + decay param; v = fade v + gain2 g^2; d = (acc + offset)^(1/2) / (v + offset)^(1/2) g;
+    acc = fade acc + gain2 d^2; param = param - step_size d.
     """
     g = _penalised(grad, param, decay, sign)
-    _average(square_avg, g * g, gain2)
+    _average_square(square_avg, g, fade, gain2)
     delta = np.sqrt(acc_delta + offset) / np.sqrt(square_avg + offset) * g
-    _average(acc_delta, delta * delta, gain2)
+    _average_square(acc_delta, delta, fade, gain2)
     param -= step_size * delta
 
 
