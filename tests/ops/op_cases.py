@@ -88,6 +88,10 @@ def distinct(*shape: int) -> Maker:
     return lambda rng: rng.permutation(np.prod(shape)).reshape(shape) * 0.1 - 1.0
 
 
+def signs(*shape: int) -> Maker:
+    return lambda rng: np.where(rng.uniform(size=shape) < 0.5, -1.0, 1.0)
+
+
 def transposed(make: Maker) -> Maker:
     """The same numbers in memory of the opposite order."""
     return lambda rng: make(rng).T
@@ -193,7 +197,7 @@ PRODUCTS = {
 } | {
     "matmul of transposes": case(lambda F, x, y: x.T @ y.T, normal(3, 2), normal(4, 3)),
     "matmul of permuted batches": case(
-        lambda F, x, y: F.permute(x, (0, 2, 1, 3)) @ F.permute(y, (0, 2, 3, 1)), normal(2, 3, 2, 2), normal(2, 3, 2, 2)
+        lambda F, x, y: F.transpose(x, 1, 2) @ F.permute(y, (0, 2, 3, 1)), normal(2, 3, 2, 2), normal(2, 3, 2, 2)
     ),
     "linear": case(lambda F, x, w, b: F.linear(x, w, b), normal(5, 3), normal(2, 3), normal(2)),
     "linear without bias": case(lambda F, x, w: F.linear(x, w), normal(5, 3), normal(2, 3)),
@@ -303,9 +307,7 @@ LOSSES = {
         lambda F, x, t: F.binary_cross_entropy(x, t, weight=F.floats([0.5, 2.0, 1.0], x)), unit(2, 3), unit(2, 3)
     ),
     "kl_div, batchmean": case(lambda F, x, t: F.kl_div(x, t, reduction="batchmean"), normal(2, 3), unit(2, 3)),
-    "hinge_loss": case(
-        lambda F, x, t: F.hinge_loss(x, t, margin=0.8), normal(6), lambda rng: np.array([1.0, -1, 1, -1, -1, 1]), in_torch=False
-    ),
+    "hinge_loss": case(lambda F, x, t: F.hinge_loss(x, t, margin=0.8), normal(6), signs(6), in_torch=False),
 }
 
 CLASSIFICATION = {
