@@ -186,6 +186,52 @@ ERF_FAR_DOUBLE = (
     -4.2718584741395743e-1,
     2.5539567631050569e-1,
 )
+# Phi(-t) e^(t^2 / 2) in (t - center) / (t + center): the center, how far t may go before e^(-t^2 / 2) is denormal, the polynomial
+GAUSSIAN_TAIL = {
+    np.float32: (
+        3.0,
+        13.2,
+        (
+            5.44285576e-5,
+            1.16303781e-4,
+            -3.40262923e-4,
+            -9.84473969e-4,
+            2.90488009e-3,
+            6.13228371e-3,
+            -4.62133549e-2,
+            1.23225011e-1,
+            -2.06402615e-1,
+            1.21513948e-1,
+        ),
+    ),
+    np.float64: (
+        4.0,
+        37.6,
+        (
+            4.6452670918948452e-10,
+            5.8660640642493697e-9,
+            6.8909241349495407e-9,
+            -4.3778684924803684e-8,
+            -8.9804769352278804e-8,
+            1.9792932656556611e-7,
+            6.5764249552114184e-7,
+            -8.2478134532594454e-7,
+            -4.301569671418122e-6,
+            4.6298173231636565e-6,
+            2.8647728161829531e-5,
+            -4.5554470664293534e-5,
+            -1.8718415629788128e-4,
+            6.3881378821616531e-4,
+            5.0756206358296911e-4,
+            -8.49209547679519e-3,
+            3.0864804106868496e-2,
+            -7.1707407337942161e-2,
+            1.2437925533925441e-1,
+            -1.7039772154845312e-1,
+            9.4410641301968953e-2,
+        ),
+    ),
+}
 
 
 def _reduce(x: V, offset: int) -> tuple[V, V]:
@@ -322,6 +368,15 @@ def erf(x: V) -> V:
         far = _exp_normal(-t * t) * horner((t - 2) / (t + 2), ERF_FAR_DOUBLE)
         near = ERF_NEAR_DOUBLE
     return where(t < 1, fma(x, horner(x * x, near), x), copysign(1 - far, x))
+
+
+def gaussian_tail(x: V) -> tuple[V, V, V]:
+    """t = |x|, Phi(-t) and e^(-t^2 / 2), where Phi is the Gaussian distribution function; t is held where both are next to nothing."""
+    center, end, tail = GAUSSIAN_TAIL[x.dtype]
+    t = absolute(x)
+    t = where(t > end, end, t)
+    density = _exp_normal(t * t * -0.5)
+    return t, density * horner((t - center) / (t + center), tail), density
 
 
 def _quarter_turns(x: V) -> tuple[V, V]:

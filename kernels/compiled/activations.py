@@ -4,7 +4,7 @@ import math
 
 from .. import _math
 from .._formula import V, absolute, clip, fma, where
-from .._math import erf, exp, expm1
+from .._math import exp, expm1
 from .._nest import elementwise
 from ..reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
@@ -90,18 +90,18 @@ def celu_grad(dy: V, x: V, alpha: V) -> V:
     return where(x > 0, dy, exp(x / alpha) * dy)
 
 
-def _gaussian_cdf(x: V) -> V:
-    return fma(erf(x * math.sqrt(0.5)), 0.5, 0.5)
-
-
 @elementwise
 def gelu(x: V) -> V:
-    return x * _gaussian_cdf(x)
+    # x Phi(x), with Phi(x) = 1 - Phi(-x) for positive x
+    t, tail, _ = _math.gaussian_tail(x)
+    return fma(-t, tail, where(x < 0, 0.0, x))
 
 
 @elementwise
 def gelu_grad(dy: V, x: V) -> V:
-    return dy * (_gaussian_cdf(x) + x * exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+    t, tail, density = _math.gaussian_tail(x)
+    slope = fma(t * density, -1 / math.sqrt(2 * math.pi), tail)  # d/dt of t Phi(-t), up to its sign
+    return dy * where(x < 0, slope, 1 - slope)
 
 
 def _sigmoid_of_gelu(x: V) -> tuple[V, V]:
