@@ -13,7 +13,7 @@ from .tensor import Tensor, grad, is_grad_enabled, no_grad, tensor, value_and_gr
 
 if TYPE_CHECKING:
     from . import data, datasets, errors, kernels, models, nn, optim, random, training
-    from .backend import get_backend, set_backend, threads, use_backend
+    from .backend import get_backend, get_num_threads, set_backend, set_num_threads, threads, use_backend
     from .compile import compile_inference, compile_training
     from .config import show_config
     from .files import load, save
@@ -28,10 +28,12 @@ HOMES = {  # name -> the module that it comes from
     "compile_inference": "compile",
     "compile_training": "compile",
     "get_backend": "backend",
+    "get_num_threads": "backend",
     "load": "files",
     "manual_seed": "random",
     "save": "files",
     "set_backend": "backend",
+    "set_num_threads": "backend",
     "show_config": "config",
     "threads": "backend",
     "use_backend": "backend",
@@ -47,6 +49,7 @@ __all__ = [
     "datasets",
     "errors",
     "get_backend",
+    "get_num_threads",
     "grad",
     "is_grad_enabled",
     "kernels",
@@ -59,6 +62,7 @@ __all__ = [
     "random",
     "save",
     "set_backend",
+    "set_num_threads",
     "show_config",
     "tensor",
     "threads",
