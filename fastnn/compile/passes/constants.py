@@ -51,7 +51,8 @@ def _fold_normalisation(recording: Recording) -> None:
         if producer is None or uses[id(root(x))] != [producer, n] or x.shape[2] != 1:
             continue
         c, a, b, base, alpha, beta = recording.instructions[producer].operands
-        if c.shape != (1, *x.shape[:2]) or id(root(b)) in variable or (beta != 0 and id(root(base)) in variable):
+        plain = beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0)
+        if not plain or not c.size or c.shape != (1, *x.shape[:2]) or id(root(b)) in variable:
             continue
         scale = weight / np.sqrt(var + eps)
         offset = (beta * base[0, 0] if beta else 0) * scale + bias - mean * scale

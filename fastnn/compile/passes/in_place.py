@@ -27,12 +27,12 @@ def _reuse(recording: Recording, i: int, instruction: Instruction) -> None:
     y = instruction.outputs[0]
 
     def whole(a: Array) -> bool:
-        return a.flags.c_contiguous and a.nbytes == root(a).nbytes and id(root(a)) in temporaries and id(root(a)) not in kept
+        return a.flags.c_contiguous and a.nbytes == root(a).nbytes and id(root(a)) in temporaries
 
     if not whole(y) or uses[id(root(y))][0] != i:
         return
     for x in instruction.inputs:
         alone = sum(root(a) is root(x) for a in instruction.operands if isinstance(a, np.ndarray)) == 1
-        if whole(x) and alone and x.shape == y.shape and x.dtype == y.dtype and uses[id(root(x))][-1] == i:
+        if whole(x) and alone and id(root(x)) not in kept and x.shape == y.shape and x.dtype == y.dtype and uses[id(root(x))][-1] == i:
             recording.relocate(root(y), as_bytes(x))
             return

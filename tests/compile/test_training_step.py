@@ -1,0 +1,267 @@
+"""A compiled step does what the same eager code does, for any model made of the library's operations."""
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import nn, optim
+from fastnn.errors import LabelError, ShapeError, StateError
+from fastnn.nn import functional as F
+
+RNG = np.random.default_rng(0)
+FEATURES, CLASSES = 12, 5
+X = RNG.normal(size=(50, FEATURES))
+LABELS = RNG.integers(0, CLASSES, 50)
+VALUES = RNG.normal(size=(50, CLASSES))
+
+
+class Branches(nn.Module):
+    """Two paths that share a layer, joined by arithmetic in forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared = nn.Linear(FEATURES, FEATURES)
+        self.out = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, x):
+        a = F.tanh(self.shared(x))
+        b = self.shared(a * 0.5 + x)
+        return self.out(a * b + b.exp() / 10.0)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(FEATURES, 8), nn.Linear(FEATURES, 8)
+        self.out = nn.Bilinear(8, 8, CLASSES)
+
+    def forward(self, a, b):
+        return self.out(F.relu(self.left(a)), F.sigmoid(self.right(b)))
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, CLASSES))
+
+
+def residual():
+    block = nn.Residual(nn.LayerNorm(16), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))
+    return nn.Sequential(nn.Linear(FEATURES, 16), block, nn.RMSNorm(16), nn.GELU(), nn.Linear(16, CLASSES))
+
+
+def batch_normalised():
+    return nn.Sequential(nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.SiLU(), nn.Linear(16, CLASSES))
+
+
+MODELS = {"mlp": mlp, "residual": residual, "batch_norm": batch_normalised, "branches": Branches}
+OPTIMIZERS = {
+    "sgd": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "adam": lambda p: optim.Adam(p, lr=0.01, weight_decay=0.01),
+    "adamw": lambda p: optim.AdamW(p, lr=0.01),
+}
+
+
+def build(make, optimizer, dtype):
+    fastnn.manual_seed(3)
+    model = make().astype(dtype)
+    return model, OPTIMIZERS[optimizer](model.parameters())
+
+
+def eager_losses(model, optimizer, batches, loss=F.cross_entropy, clip_norm=None):
+    losses = []
+    for x, y in batches:
+        value = loss(model(*x) if isinstance(x, tuple) else model(x), y)
+        optimizer.zero_grad()
+        value.backward()
+        if clip_norm is not None:
+            optim.clip_grad_norm_(model.parameters(), clip_norm)
+        optimizer.step()
+        losses.append(value.item())
+    return losses
+
+
+def batches_of(dtype, size=16):
+    x = X.astype(dtype)
+    return [(x[i : i + size], LABELS[i : i + size]) for i in range(0, len(x), size)]
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("name", MODELS)
+def test_equals_eager_training(name, optimizer, dtype, backend):
+    with fastnn.use_backend(backend):
+        expected_model, expected_optimizer = build(MODELS[name], optimizer, dtype)
+        expected = eager_losses(expected_model, expected_optimizer, 2 * batches_of(dtype), clip_norm=0.5)
+        model, opt = build(MODELS[name], optimizer, dtype)
+        step = fastnn.compile_training(model, "cross_entropy", opt, clip_norm=0.5)
+        losses = [step(x, y) for x, y in 2 * batches_of(dtype)]
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(losses, expected, rtol=tolerance)
+    for (key, value), other in zip(model.state_dict().items(), expected_model.state_dict().values(), strict=True):
+        np.testing.assert_allclose(np.asarray(value), np.asarray(other), rtol=10 * tolerance, atol=tolerance, err_msg=key)
+
+
+def test_an_epoch_equals_its_steps_in_the_same_order():
+    model, opt = build(residual, "adam", np.float64)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    order = np.random.default_rng(5).permutation(len(X))
+    one_by_one = [step(X[rows], LABELS[rows]) for rows in np.split(order, [16, 32, 48])]
+    model, opt = build(residual, "adam", np.float64)
+    outputs = np.full((len(X), CLASSES), np.nan)
+    reported = []
+    at_once = fastnn.compile_training(model, "cross_entropy", opt).run_epoch(
+        X, LABELS, 16, np.random.default_rng(5), outputs, lambda rows, loss: reported.append(rows)
+    )
+    np.testing.assert_array_equal(at_once, one_by_one)
+    assert np.isfinite(outputs).all()
+    assert sum(reported) == len(X)
+
+
+def test_eager_calls_and_compiled_steps_may_alternate():
+    batches = batches_of(np.float64)
+    model, opt = build(mlp, "adam", np.float64)
+    expected = eager_losses(model, opt, batches)
+    model, opt = build(mlp, "adam", np.float64)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    losses = []
+    for i, batch in enumerate(batches):
+        losses += [step(*batch)] if i % 2 else eager_losses(model, opt, [batch])
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    assert opt.state_dict()["state"][0]["step"] == len(batches)
+
+
+def test_learning_rates_and_modes_need_no_new_recording_when_they_come_back(monkeypatch):
+    model, opt = build(batch_normalised, "sgd", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    recorded = []
+    record = type(step)._record
+    monkeypatch.setattr(type(step), "_record", lambda self, *a: recorded.append(a) or record(self, *a))
+    batch = batches_of(np.float32)[0]
+    for mode in (True, False, True, False):
+        model.train(mode)
+        for lr in (0.1, 0.0, 0.2):
+            opt.param_groups[0]["lr"] = lr
+            before = model[0].weight.numpy().copy()
+            step(*batch)
+            assert np.array_equal(before, model[0].weight.numpy()) == (lr == 0.0)
+    assert len(recorded) == 2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_results_are_bitwise_the_same_for_any_number_of_threads(name):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(700, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 700)
+    found = []
+    for count in (1, 2, 4, 1):
+        model, opt = build(MODELS[name], "adam", np.float32)
+        with fastnn.threads(count):
+            step = fastnn.compile_training(model, "cross_entropy", opt)
+            losses = [step.run_epoch(x, y, 256, np.random.default_rng(e)) for e in range(2)]
+        found.append((np.concatenate(losses).tobytes(), [np.asarray(v).tobytes() for v in model.state_dict().values()]))
+    assert all(f == found[0] for f in found)
+
+
+def test_several_inputs_and_a_loss_of_ones_own():
+    def make():
+        fastnn.manual_seed(0)
+        model = TwoInputs().astype(np.float64)
+        return model, optim.SGD(model.parameters(), lr=0.05)
+
+    def loss(output, target):
+        values, weights = target
+        return (((output - values) ** 2).sum(axis=1) * weights).mean()
+
+    weights = np.linspace(0, 1, len(X))
+    model, opt = make()
+    batch = ((X, X[::-1].copy()), (VALUES, weights))
+    expected = eager_losses(model, opt, [batch] * 3, lambda o, t: loss(o, tuple(map(fastnn.tensor, t))))
+    model, opt = make()
+    step = fastnn.compile_training(model, loss, opt)
+    np.testing.assert_allclose([step(*batch) for _ in range(3)], expected, rtol=1e-12)
+
+
+def test_bytes_are_scaled_and_memory_maps_are_read_in_place(tmp_path):
+    images = RNG.integers(0, 256, (50, FEATURES), dtype=np.uint8)
+    model, opt = build(mlp, "sgd", np.float32)
+    expected = fastnn.compile_training(model, "cross_entropy", opt).run_epoch((images / 255).astype(np.float32), LABELS, 20)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    model, opt = build(mlp, "sgd", np.float32)
+    losses = fastnn.compile_training(model, "cross_entropy", opt).run_epoch(mapped, LABELS, 20)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_dropout_draws_a_new_mask_at_every_step_and_repeats_from_a_seed():
+    def run():
+        fastnn.manual_seed(1)
+        model = nn.Sequential(nn.Dropout(0.5), nn.Linear(FEATURES, CLASSES))
+        step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.0))
+        return [step(X[:16], LABELS[:16]) for _ in range(4)]
+
+    losses = run()
+    assert len(set(losses)) == 4
+    assert losses == run()
+
+
+def test_bad_batches_change_nothing():
+    model, opt = build(mlp, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    step(X[:16], LABELS[:16])
+    before = {k: np.array(v) for k, v in model.state_dict().items()}
+    with pytest.raises(LabelError, match="between 0 and 4, got 7"):
+        step(X[:16], np.full(16, 7))
+    with pytest.raises(ShapeError):
+        step(X[:16, :3], LABELS[:16])
+    with pytest.raises(ShapeError, match="50 and 3"):
+        step.run_epoch(X, LABELS[:3], 16)
+    with pytest.raises(LabelError):
+        step.run_epoch(X, np.where(np.arange(50) == 49, -1, LABELS), 16)
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(np.asarray(value), before[key])
+    assert opt.state_dict()["state"][0]["step"] == 1
+
+
+def test_control_flow_on_values_is_an_error_that_names_the_line():
+    class Looks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(FEATURES, CLASSES)
+
+        def forward(self, x):
+            y = self.layer(x)
+            return y if y.sum().item() > 0 else -y
+
+    model = Looks()
+    F.cross_entropy(model(X.astype(np.float32)), LABELS).backward()
+    step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(StateError, match=r"item\(\) at .*test_training_step\.py:\d+.*eager mode"):
+        step(X, LABELS)
+
+
+def test_a_step_allocates_nothing_and_uses_one_arena():
+    import tracemalloc
+
+    model, opt = build(residual, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    x = X.astype(np.float32)
+    for size in (50, 7, 50):
+        step(x[:size], LABELS[:size])
+    arenas = {id(plan.arena) for plan in step._plans.values()}
+    assert len(arenas) == 1
+    program = step.program.program
+    tracemalloc.start()
+    program.run(10)
+    current, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert current < 1000
+
+
+def test_the_program_prints_as_a_table():
+    model, opt = build(mlp, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    step(X, LABELS)
+    text = str(step.program)
+    assert "gemm" in text
+    assert "adam" in text
+    assert f"{len(step.program.program.instructions)} instructions" in text
+    assert f"arena of {step.program.arena.nbytes:,} bytes" in text
