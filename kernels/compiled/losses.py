@@ -6,7 +6,7 @@ from .._nest import elementwise
 from .._rows import SUM, row
 from .._simd import share
 from .reductions import spread
-from .softmax import exp_nonpositive, largest, log, sum_of_exponentials, total
+from .softmax import exp_nonpositive, largest, log_sum, sum_of_exponentials, together, total
 
 LOWEST_LOG = -100.0  # logarithms in bce are held above this, as in PyTorch
 SMALLEST_SLOPE = 1e-12  # and x (1 - x) in its gradient above this
@@ -97,10 +97,15 @@ def _slopes(x, weight, lse, scale, smooth):
 
 def cross_entropy(team, loss, lse, x, target, weight, label_smoothing, ignore_index):
     N, C = x.shape
+    step = together(C)
     start, stop = share(team, N)
-    for i in range(start, stop):
-        top = largest(x[i])
-        lse[i] = top + log(sum_of_exponentials(x[i], top))
+    for i in range(start, stop, step):
+        end = min(i + step, stop)
+        for k in range(i, end):
+            lse[k] = largest(x[k])
+        for k in range(i, end):
+            loss[k] = sum_of_exponentials(x[k], lse[k])
+        log_sum(lse[i:end], lse[i:end], loss[i:end])
     for i in range(start, stop):
         t = target[i]
         loss[i] = 0

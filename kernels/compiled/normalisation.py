@@ -4,7 +4,7 @@ from .._formula import sqrt
 from .._rows import SUM, column_sums, number, row
 from .._simd import flattened, inlined, scratch, share, share_columns
 from .reductions import columns_sum_of_squares, columns_total, divided, sum_of_squares
-from .softmax import dot, scaled, total
+from .softmax import dot, first_of_rows, scaled, second_of_rows, together, total
 
 root = number(sqrt)
 
@@ -52,19 +52,30 @@ def _rms_weight_slope(dy, x, rstd):
 
 def layer_norm(team, y, mean, rstd, x, weight, bias, eps):
     N, D = x.shape
+    step = together(D)
     start, stop = share(team, N)
-    for i in range(start, stop):
-        mean[i] = total(x[i]) / D
-        rstd[i] = 1 / root(sum_of_squares(x[i], mean[i]) / D + eps)
-        _normalised(y[i], x[i], mean[i], rstd[i], weight, bias)
+    for i in range(start, stop, step):
+        end = min(i + step, stop)
+        for k in range(i, end):
+            mean[k] = total(x[k]) / D
+        for k in range(i, end):
+            rstd[k] = 1 / root(sum_of_squares(x[k], mean[k]) / D + eps)
+        for k in range(i, end):
+            _normalised(y[k], x[k], mean[k], rstd[k], weight, bias)
 
 
 def layer_norm_grad(team, dx, dy, x, weight, mean, rstd):
     N, D = x.shape
+    g_mean, gx_mean = first_of_rows(x), second_of_rows(x)
+    step = together(D)
     start, stop = share(team, N)
-    for i in range(start, stop):
-        g, gx = _slope_means(dy[i], x[i], weight, mean[i], rstd[i])
-        _slope(dx[i], dy[i], x[i], weight, mean[i], rstd[i], g / D, gx / D)
+    for i in range(start, stop, step):
+        count = min(step, stop - i)
+        for k in range(count):
+            g, gx = _slope_means(dy[i + k], x[i + k], weight, mean[i + k], rstd[i + k])
+            g_mean[k], gx_mean[k] = g / D, gx / D
+        for k in range(count):
+            _slope(dx[i + k], dy[i + k], x[i + k], weight, mean[i + k], rstd[i + k], g_mean[k], gx_mean[k])
 
 
 def layer_norm_weight_grad(team, dweight, dbias, dy, x, mean, rstd):

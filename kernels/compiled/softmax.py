@@ -3,12 +3,9 @@
 import math
 
 from .. import _math
-from .._formula import V, bits, fma, from_bits, horner, where
-from .._rows import LARGEST, SUM, number, row
-from .._simd import share
-
-log = number(_math.log)
-
+from .._formula import V, bits, double, fma, from_bits, horner, where
+from .._rows import LARGEST, SUM, row
+from .._simd import inlined, scratch, share
 
 def exp_nonpositive(x: V) -> V:
     """e^x for x <= 0 at half the price of the general one: results below the smallest normal number are 0."""
@@ -69,23 +66,67 @@ def _log_slope(dy, y, total):
     return dy - _math.exp(y) * total
 
 
+@row(stores=1, registers=1)
+def _logarithms(x):
+    return _math.log(double(x))
+
+
+@row(stores=1, registers=1)
+def log_sum(top, sum):
+    return double(top) + _math.log(double(sum))
+
+
+# Short rows are worked on some at a time, step by step, so that no step waits for the end of the one before in the same row.
+TOGETHER = 16
+TOGETHER_ITEMS = 4096  # of one array: half of a level-1 cache
+first_of_rows = scratch(TOGETHER)
+second_of_rows = scratch(TOGETHER)
+
+
+@inlined
+def together(columns):
+    return max(1, min(TOGETHER, TOGETHER_ITEMS // max(columns, 1)))
+
+
 def softmax(team, y, x):
+    top, sum = first_of_rows(x), second_of_rows(x)
+    step = together(x.shape[1])
     start, stop = share(team, len(x))
-    for i in range(start, stop):
-        scaled(y[i], y[i], 1 / _exponentials(y[i], x[i], largest(x[i])))
+    for i in range(start, stop, step):
+        count = min(step, stop - i)
+        for k in range(count):
+            top[k] = largest(x[i + k])
+        for k in range(count):
+            sum[k] = _exponentials(y[i + k], x[i + k], top[k])
+        for k in range(count):
+            scaled(y[i + k], y[i + k], 1 / sum[k])
 
 
 def softmax_grad(team, dx, dy, y):
+    mean = first_of_rows(y)
+    step = together(y.shape[1])
     start, stop = share(team, len(y))
-    for i in range(start, stop):
-        _slope(dx[i], dy[i], y[i], dot(dy[i], y[i]))
+    for i in range(start, stop, step):
+        count = min(step, stop - i)
+        for k in range(count):
+            mean[k] = dot(dy[i + k], y[i + k])
+        for k in range(count):
+            _slope(dx[i + k], dy[i + k], y[i + k], mean[k])
 
 
 def log_softmax(team, y, x):
+    top, sum = first_of_rows(x), second_of_rows(x)
+    step = together(x.shape[1])
     start, stop = share(team, len(x))
-    for i in range(start, stop):
-        top = largest(x[i])
-        _shifted(y[i], x[i], top, log(sum_of_exponentials(x[i], top)))
+    for i in range(start, stop, step):
+        count = min(step, stop - i)
+        for k in range(count):
+            top[k] = largest(x[i + k])
+        for k in range(count):
+            sum[k] = sum_of_exponentials(x[i + k], top[k])
+        _logarithms(sum[:count], sum[:count])
+        for k in range(count):
+            _shifted(y[i + k], x[i + k], top[k], sum[k])
 
 
 def log_softmax_grad(team, dx, dy, y):
