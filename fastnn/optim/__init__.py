@@ -1,5 +1,7 @@
 """Optimisers, learning-rate schedules and gradient clipping, in the conventions of `torch.optim`."""
 
+from collections.abc import Callable
+
 from ..errors import unknown_name
 from . import lr_scheduler
 from .adagrad import Adadelta, Adagrad, RMSprop
@@ -13,7 +15,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def get(name: str) -> type[Optimizer]:
+def get(name: str) -> Callable[..., Optimizer]:
     """The optimiser called `name`, in any case. Raises UnknownNameError."""
     found = OPTIMIZERS.get(str(name).lower())
     if found is None:

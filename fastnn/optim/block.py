@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..errors import ShapeError, StateError
-from ..kernels import KERNELS
-from ..tensor import Array, Tensor, run
+from ..kernels import KERNELS, Instruction, Program
+from ..tensor import Array, Tensor, mode, run
 from .flat import Layout
 
+SHARED = 1 << 16  # fewer parameters than this are updated sooner than another thread wakes up
 _serial = count(1)
 
 
@@ -69,7 +71,7 @@ class Block:
         self.views = [p.data for p in params]
         self.grad = self._adopt_or_make_homes()
         self.homes = [p._home for p in params]
-        self._calls: list[tuple[Any, ...]] = []
+        self._program = Program([], [], [])
         self.use(rule)
 
     def use(self, rule: Rule) -> None:
@@ -142,8 +144,11 @@ class Block:
                         f"grad must be {p.dtype} of shape {p.shape} like its parameter, got {p.grad.dtype} of shape {p.grad.shape}"
                     )
                 run("copy", home, p.grad.data)
-        for call in self._calls:
-            run(*call)
+        if mode.run is kernels.run:
+            self._program.run()  # as the calls below, but made ready once
+        else:
+            for kernel, operands in self._program.instructions:
+                run(kernel, *operands)
 
     def _plan(self, present: tuple[bool, ...]) -> None:
         """The calls of `update`: one pair for each run of parameters that have a gradient and were updated equally often."""
@@ -151,16 +156,20 @@ class Block:
         def key(i: int) -> tuple[float, ...] | None:
             return tuple([float(counter[i]) for counter in self.counters.values()]) if present[i] else None
 
-        self._calls = []
+        calls: list[Instruction] = []
+        alone: list[bool] = []
         for found, indices in groupby(range(len(self.params)), key):
             if found is not None:
                 consecutive = list(indices)
-                self._calls += self._pair(consecutive[0], consecutive[-1] + 1)
+                start, stop = consecutive[0], consecutive[-1] + 1
+                calls += self._pair(start, stop)
+                alone += [True, self.layout.starts[stop] - self.layout.starts[start] < SHARED]
+        self._program = Program(calls, [True] * len(calls), alone)
         if self._present is not None:  # from now on the counters of parameters that shared calls may differ
             self.serial = next(_serial)
         self._present = present
 
-    def _pair(self, start: int, stop: int) -> list[tuple[Any, ...]]:
+    def _pair(self, start: int, stop: int) -> list[Instruction]:
         """The kernel calls that update the parameters from `start` up to `stop`."""
         rule = self.rule
         per_parameter = {name: array[start:stop] for name, array in {**self.counters, **self.factors}.items()}
@@ -169,8 +178,8 @@ class Block:
         # All of these parameters have the same factors, so the update reads those of the first one.
         single = {name: array[start : start + 1] for name, array in self.factors.items()}
         return [
-            (rule.factor_kernel, *[{**self.numbers, **per_parameter}[name] for name in rule.factor_operands]),
-            (rule.update_kernel, *[{**flat, **single}[name] for name in rule.update_operands]),
+            Instruction(rule.factor_kernel, tuple([{**self.numbers, **per_parameter}[name] for name in rule.factor_operands])),
+            Instruction(rule.update_kernel, tuple([{**flat, **single}[name] for name in rule.update_operands])),
         ]
 
     def entry(self, i: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from optimiser_table import CONFIGURATIONS, SHAPES, copies, label, parameters, s
 from fastnn import kernels, optim
 from fastnn.errors import ArgumentError, DTypeError, ShapeError, StateError, UnknownNameError
 from fastnn.optim.flat import spans
+from fastnn.optim.hyperparameters import CONSTRAINTS
 from fastnn.tensor import Tensor, mode, tensor
 
 each_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=label)
@@ -205,6 +206,35 @@ def test_a_second_optimiser_takes_over_the_buffers_of_the_first():
         np.testing.assert_allclose(p.data, value - 2 * 0.1 * g, rtol=1e-12, atol=1e-15)
 
 
+def test_buffers_that_a_second_optimiser_made_are_taken_over():
+    params = parameters()
+    first = optim.SGD(params, lr=0.1)
+    for p in params:
+        p.data = p.data.copy()
+    optim.SGD(params)
+    data = [p.data for p in params]
+    set_gradients(params, 0)
+    first.step()
+    assert all(p.data is d for p, d in zip(params, data, strict=True))
+    for p, value, g in zip(params, values(np.float64), values(np.float64, 100), strict=True):
+        np.testing.assert_allclose(p.data, value - 0.1 * g, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_threads_share_large_updates_without_a_trace(name):
+    found = []
+    for number in (1, 2):
+        rng = np.random.default_rng(0)
+        p = tensor(rng.normal(size=100_003), requires_grad=True)
+        optimizer = optim.get(name)([p], lr=0.1)
+        with kernels.use_backend("numba"), kernels.threads(number):
+            for _ in range(2):
+                p.grad = Tensor(rng.normal(size=p.shape))
+                optimizer.step()
+        found.append(p.data)
+    np.testing.assert_array_equal(*found)
+
+
 def test_two_optimisers_may_train_overlapping_parameters_by_turns():
     params, lone = parameters(), parameters()
     a, b = optim.SGD(params, lr=0.1), optim.SGD(params[::2], lr=0.01)
@@ -381,3 +411,8 @@ def test_every_optimiser_goes_downhill(name):
         p.grad = Tensor(p.data.copy())
         optimizer.step()
     assert np.sum(p.data**2) < 0.8 * start
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_every_hyperparameter_is_checked(name):
+    assert optim.get(name)([P]).defaults.keys() <= CONSTRAINTS.keys()
