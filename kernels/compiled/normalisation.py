@@ -10,6 +10,11 @@ root = number(sqrt)
 
 
 @row(stores=1)
+def _inverse_roots(var, eps):
+    return 1 / sqrt(var + eps)
+
+
+@row(stores=1)
 def _normalised(x, mean, rstd, weight, bias):
     return (x - mean) * rstd * weight + bias
 
@@ -19,15 +24,15 @@ def _weighted(x, rstd, weight):
     return x * rstd * weight
 
 
-@row(folds=(SUM, SUM), registers=2)
-def _slope_means(dy, x, weight, mean, rstd):
+@row(folds=(SUM, SUM))
+def _slope_sums(dy, x, weight, mean):
     g = dy * weight
-    return g, g * ((x - mean) * rstd)
+    return g, g * (x - mean)
 
 
-@row(stores=1, registers=2)
-def _slope(dy, x, weight, mean, rstd, g_mean, gx_mean):
-    return rstd * (dy * weight - g_mean - (x - mean) * rstd * gx_mean)
+@row(stores=1)
+def _slope(dy, x, weight, mean, rstd, shift, slope):
+    return dy * weight * rstd - shift - (x - mean) * slope
 
 
 @row(folds=(SUM,))
@@ -52,30 +57,34 @@ def _rms_weight_slope(dy, x, rstd):
 
 def layer_norm(team, y, mean, rstd, x, weight, bias, eps):
     N, D = x.shape
+    per_item = 1.0 / D
     step = together(D)
     start, stop = share(team, N)
     for i in range(start, stop, step):
         end = min(i + step, stop)
         for k in range(i, end):
-            mean[k] = total(x[k]) / D
+            mean[k] = total(x[k]) * per_item
         for k in range(i, end):
-            rstd[k] = 1 / root(sum_of_squares(x[k], mean[k]) / D + eps)
+            rstd[k] = sum_of_squares(x[k], mean[k]) * per_item
+        _inverse_roots(rstd[i:end], rstd[i:end], eps)
         for k in range(i, end):
             _normalised(y[k], x[k], mean[k], rstd[k], weight, bias)
 
 
 def layer_norm_grad(team, dx, dy, x, weight, mean, rstd):
     N, D = x.shape
-    g_mean, gx_mean = first_of_rows(x), second_of_rows(x)
+    per_item = 1.0 / D
+    shift, slope = first_of_rows(x), second_of_rows(x)
     step = together(D)
     start, stop = share(team, N)
     for i in range(start, stop, step):
         count = min(step, stop - i)
         for k in range(count):
-            g, gx = _slope_means(dy[i + k], x[i + k], weight, mean[i + k], rstd[i + k])
-            g_mean[k], gx_mean[k] = g / D, gx / D
+            g, gx = _slope_sums(dy[i + k], x[i + k], weight, mean[i + k])
+            r = rstd[i + k]
+            shift[k], slope[k] = g * per_item * r, gx * per_item * r * r * r
         for k in range(count):
-            _slope(dx[i + k], dy[i + k], x[i + k], weight, mean[i + k], rstd[i + k], g_mean[k], gx_mean[k])
+            _slope(dx[i + k], dy[i + k], x[i + k], weight, mean[i + k], rstd[i + k], shift[k], slope[k])
 
 
 def layer_norm_weight_grad(team, dweight, dbias, dy, x, mean, rstd):
@@ -85,17 +94,30 @@ def layer_norm_weight_grad(team, dweight, dbias, dy, x, mean, rstd):
 
 def rms_norm(team, y, rstd, x, weight, eps):
     N, D = x.shape
+    per_item = 1.0 / D
+    step = together(D)
     start, stop = share(team, N)
-    for i in range(start, stop):
-        rstd[i] = 1 / root(dot(x[i], x[i]) / D + eps)
-        _weighted(y[i], x[i], rstd[i], weight)
+    for i in range(start, stop, step):
+        end = min(i + step, stop)
+        for k in range(i, end):
+            rstd[k] = dot(x[k], x[k]) * per_item
+        _inverse_roots(rstd[i:end], rstd[i:end], eps)
+        for k in range(i, end):
+            _weighted(y[k], x[k], rstd[k], weight)
 
 
 def rms_norm_grad(team, dx, dy, x, weight, rstd):
     N, D = x.shape
+    per_item = 1.0 / D
+    gx_mean = first_of_rows(x)
+    step = together(D)
     start, stop = share(team, N)
-    for i in range(start, stop):
-        _rms_slope(dx[i], dy[i], x[i], weight, rstd[i], _rms_slope_mean(dy[i], x[i], weight, rstd[i]) / D)
+    for i in range(start, stop, step):
+        count = min(step, stop - i)
+        for k in range(count):
+            gx_mean[k] = _rms_slope_mean(dy[i + k], x[i + k], weight, rstd[i + k]) * per_item
+        for k in range(count):
+            _rms_slope(dx[i + k], dy[i + k], x[i + k], weight, rstd[i + k], gx_mean[k])
 
 
 def rms_norm_weight_grad(team, dweight, dy, x, rstd):

@@ -42,6 +42,11 @@ def _exponentials(x, top):
 
 
 @row(stores=1)
+def _reciprocals(x):
+    return 1 / x
+
+
+@row(stores=1)
 def scaled(x, factor):
     return x * factor
 
@@ -98,8 +103,9 @@ def softmax(team, y, x):
             top[k] = largest(x[i + k])
         for k in range(count):
             sum[k] = _exponentials(y[i + k], x[i + k], top[k])
+        _reciprocals(sum[:count], sum[:count])
         for k in range(count):
-            scaled(y[i + k], y[i + k], 1 / sum[k])
+            scaled(y[i + k], y[i + k], sum[k])
 
 
 def softmax_grad(team, dx, dy, y):
