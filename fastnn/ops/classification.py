@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
-from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, record, run
-from ._operands import block, constant, optional, values_are_there, vector
+from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, mode, record, run
+from ._operands import block, constant, optional, vector
 from ._rules import either
 from .elementwise import exp
 from .losses import reducer
@@ -32,18 +32,22 @@ def labels(target: Any, classes: int, shape: tuple[int, ...], ignore_index: int 
         If they are not of `shape`.
     """
     t = as_tensor(target)
-    if t.dtype in FLOATS and values_are_there() and np.isnan(t.data).any():
+    if t.dtype in FLOATS and np.isnan(t.data).any():
         raise LabelError(f"{name} holds NaN; class labels must be integers from 0 to {classes - 1}")
     if t.dtype in FLOATS or t.dtype == np.bool_:
         raise DTypeError(f"{name}: class labels must be integers, got {t.dtype}")
     if t.shape != shape:
         raise ShapeError(f"{name} must have shape {shape}, one label for each sample, got {t.shape}")
-    flat = block(astype(t, np.int64).data, (t.size,))
-    if values_are_there() and flat.size and int(flat.view(np.uint64).max()) >= classes:  # as unsigned, negative labels are huge
+    mode.guard(t.data, lambda values: _check_range(values, classes, ignore_index, name))
+    return block(astype(t, np.int64).data, (t.size,))
+
+
+def _check_range(values: Array, classes: int, ignore_index: int, name: str) -> None:
+    flat = values.reshape(-1).astype(np.int64, copy=False)
+    if flat.size and int(flat.view(np.uint64).max()) >= classes:  # as unsigned, negative labels are huge
         wrong = flat[((flat < 0) | (flat >= classes)) & (flat != ignore_index)]
         if wrong.size:
             raise LabelError(f"{name}: class labels must lie between 0 and {classes - 1}, got {wrong[0]}")
-    return flat
 
 
 def cross_entropy(
@@ -64,7 +68,7 @@ def cross_entropy(
     target
         Integer labels in [0, C) of the input's shape without C, or probabilities of the input's shape and dtype.
     weight
-        (C,), a weight for each class.
+        (C,), a weight for each class; a constant, which gets no gradient.
     ignore_index
         Samples with this label have neither loss nor gradient.
     reduction

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, record, run
+from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, mode, record, run
 from ._operands import block, count, values_are_there
 from ._rules import only_once
 from .shape import astype, window
@@ -69,19 +69,20 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor
 
 
 def _indices(index: Any, size: int, name: str, negative: bool = False) -> Array:
-    """`index` as int64 numbers from 0 to `size` - 1."""
+    """`index` as int64 numbers from 0 to `size` - 1; `negative` ones count from the end where their values are known."""
     t = as_tensor(index)
     if t.dtype in FLOATS or t.dtype == np.bool_:
         raise DTypeError(f"{name} must hold integers, got {t.dtype}")
+    from_end = negative and (values_are_there() or not isinstance(index, Tensor))
+    mode.guard(t.data, lambda values: _check_range(values, -size if from_end else 0, size, name))
     numbers = astype(t, np.int64).data
-    if values_are_there() and numbers.size:
-        lowest = -size if negative else 0
-        low, high = int(numbers.min()), int(numbers.max())
-        if low < lowest or high >= size:
-            raise ArgumentError(f"{name} must lie between {lowest} and {size - 1}, got {low if low < lowest else high}")
-        if low < 0:
-            numbers = numbers % size
-    return numbers
+    return numbers % size if from_end and numbers.size else numbers
+
+
+def _check_range(numbers: Array, lowest: int, size: int, name: str) -> None:
+    low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, -1)
+    if low < lowest or high >= size:
+        raise ArgumentError(f"{name} must lie between {lowest} and {size - 1}, got {low if low < lowest else high}")
 
 
 def _take(x: Tensor, index: Array, padding: int) -> Tensor:

@@ -97,7 +97,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """-(p t ln s + (1 - t) ln(1 - s)) with s = sigmoid(x), computed without overflow.
 
-    `pos_weight` p multiplies the loss of the positive class, `weight` that of each element; both broadcast to the input's shape.
+    `pos_weight` p (a constant, without gradient) multiplies the loss of the positive class, `weight` that of each element; both
+    broadcast to the input's shape.
     """
     reduce = reducer(reduction)
     x, t = _alike(input, target)

@@ -111,17 +111,20 @@ def astype(x: Any, dtype: Any) -> Tensor:
     return record(y, (t, lambda y, dy: astype(dy, t.dtype))) if wanted in FLOATS else Tensor(y)
 
 
+def _alike(tensors: Sequence[Any]) -> list[Tensor]:
+    """The tensors with one dtype: that of the first one that is no plain array, which plain arrays take on."""
+    if not tensors:
+        raise ArgumentError("tensors: give at least one")
+    like = as_tensor(next((t for t in tensors if isinstance(t, Tensor)), tensors[0]))
+    return [as_tensor(t, like, f"tensors[{i}]") for i, t in enumerate(tensors)]
+
+
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """The tensors joined along `axis`; their other sizes must be equal."""
-    if not tensors:
-        raise ArgumentError("concatenate: give at least one tensor")
-    like = next((t for t in tensors if isinstance(t, Tensor)), None)
-    parts = [as_tensor(t, like, f"tensors[{i}]") for i, t in enumerate(tensors)]
+    parts = _alike(tensors)
     first = parts[0]
     at = axis_of(axis, first.ndim)
     for i, part in enumerate(parts):
-        if part.dtype != first.dtype:
-            raise DTypeError(f"concatenate: tensors[{i}] has dtype {part.dtype}, tensors[0] has {first.dtype}")
         if part.ndim != first.ndim or part.shape[:at] + part.shape[at + 1 :] != first.shape[:at] + first.shape[at + 1 :]:
             raise ShapeError(
                 f"concatenate: tensors[{i}] has shape {part.shape}; but for axis {axis} it must be that of tensors[0], {first.shape}"
@@ -138,8 +141,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     """The tensors, all of one shape, joined along a new dimension at position `dim`."""
-    like = next((t for t in tensors if isinstance(t, Tensor)), None)
-    return concatenate([unsqueeze(as_tensor(t, like, f"tensors[{i}]"), dim) for i, t in enumerate(tensors)], dim)
+    return concatenate([unsqueeze(t, dim) for t in _alike(tensors)], dim)
 
 
 def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:

@@ -141,6 +141,8 @@ SHAPES = {
     "transpose": case(lambda F, a: F.transpose(a, 0, -1), normal(2, 3, 2)),
     "permute": case(lambda F, a: F.permute(a, (2, 0, 1)), normal(2, 3, 4)),
     "T": case(lambda F, a: a.T, normal(2, 3)),
+    "flatten a scalar": case(lambda F, a: F.flatten(a * a), normal()),
+    "contiguous": case(lambda F, a: a.T.contiguous() * a.T, normal(2, 3)),
     "flatten": case(lambda F, a: F.flatten(a, 1), normal(2, 3, 2)),
     "squeeze": case(lambda F, a: F.squeeze(a, 1), normal(2, 1, 3)),
     "squeeze all": case(lambda F, a: F.squeeze(a), normal(1, 3, 1)),
