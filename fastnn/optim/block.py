@@ -126,8 +126,9 @@ class Block:
                 self.param, self.views = flat, [p.data for p in self.params]
                 self._forget_plan()
             else:
-                for p, view in zip(self.params, self.views, strict=True):
-                    view[...] = p.data
+                values = [p.data.copy() for p in self.params]  # the new data may lie in this very buffer, in another order
+                for p, view, value in zip(self.params, self.views, values, strict=True):
+                    view[...] = value
                     p.data = view
         for p, home in zip(self.params, self.homes, strict=True):
             p._home = home

@@ -260,6 +260,14 @@ def test_data_and_gradients_that_were_replaced_by_hand_are_used():
         np.testing.assert_array_equal(p.data, value - g)
 
 
+def test_parameters_of_one_shape_may_swap_their_data():
+    a, b = tensor([1.0, 2.0], requires_grad=True), tensor([3.0, 4.0], requires_grad=True)
+    optimizer = optim.SGD([a, b])
+    a.data, b.data = b.data, a.data
+    optimizer.step()
+    assert (a.data.tolist(), b.data.tolist()) == ([3.0, 4.0], [1.0, 2.0])
+
+
 def test_zero_grad_forgets_gradients_or_fills_them_with_zeros():
     params = parameters()
     optimizer = optim.SGD(params)
