@@ -35,7 +35,7 @@ def sum_of_exponentials(x, top):
     return exp_nonpositive(x - top)
 
 
-@row(stores=1, folds=(SUM,), registers=2)
+@row(stores=1, folds=(SUM,))
 def _exponentials(x, top):
     e = exp_nonpositive(x - top)
     return e, e
