@@ -3,8 +3,10 @@
 from ._program import Instruction, Program
 from ._registry import KERNELS, get_backend, run, set_backend, use_backend
 from ._team import get_num_threads, set_num_threads, threads
+from .reference.matmul import EPILOGUES
 
 __all__ = [
+    "EPILOGUES",
     "KERNELS",
     "Instruction",
     "Program",

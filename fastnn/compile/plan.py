@@ -11,11 +11,17 @@ from ..kernels import Program
 from ..tensor import Array
 from .describe import describe
 from .memory import extent, root
-from .passes import fold_constants, forward_copies, plan_memory, remove_dead_code, reuse_in_place, schedule
+from .passes import fold_constants, forward_copies, fuse, plan_memory, remove_dead_code, reuse_in_place, schedule, update_behind_gradients
 from .recording import Recording
 
-PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, forward_copies, reuse_in_place)
-INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, fold_constants, forward_copies, reuse_in_place)
+PASSES: tuple[Callable[[Recording], None], ...] = (
+    remove_dead_code,
+    forward_copies,
+    fuse,
+    update_behind_gradients,
+    reuse_in_place,
+)
+INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, fold_constants, forward_copies, fuse, reuse_in_place)
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 

@@ -51,6 +51,12 @@ def less_equal(a: V, b: V) -> V:
 
 
 @elementwise
+def add_relu(a: V, b: V) -> V:
+    y = a + b
+    return _formula.where(y < 0, 0.0, y)
+
+
+@elementwise
 def clip_grad(dy: V, x: V, low: V, high: V) -> V:
     return _formula.where((x >= low) & (x <= high), dy, 0.0)
 

@@ -1,6 +1,7 @@
 """Matrix products on the micro-kernel of `_tile`: blocking, packing, and the split among workers."""
 
 from .. import _host
+from .._epilogue import finish
 from .._simd import width
 from .._tile import NV, address, copy_row, peek, poke, stack_buffer, tile, tile_rows, transpose_block
 
@@ -15,7 +16,7 @@ block_of_a = stack_buffer(A_BLOCK_BYTES + 64)
 panel_of_b = stack_buffer(B_PANEL_BYTES * 2)
 
 
-def gemm(team, c, a, b, base, alpha, beta):
+def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     part, parts = team
     batch, M, N = c.shape
     K = a.shape[2]
@@ -27,12 +28,14 @@ def gemm(team, c, a, b, base, alpha, beta):
     a_step, a_row, a_col = a.strides
     b_step, b_row, b_col = b.strides
     base_step, base_row, base_col = base.strides
-    c_at, a_at, b_at, base_at = address(c), address(a), address(b), address(base)
+    extra_step, extra_row, extra_col = extra.strides
+    c_at, a_at, b_at, base_at, extra_at = address(c), address(a), address(b), address(base), address(extra)
     if (N == 1 and M > 1) or (c_col != item and N > 1):
         # rows of C are not contiguous, or it is a column: work on its transpose, c' = b' a'
         M, N = N, M
         c_row, c_col = c_col, c_row
         base_row, base_col = base_col, base_row
+        extra_row, extra_col = extra_col, extra_row
         a_at, a_step, a_row, a_col, b_at, b_step, b_row, b_col = b_at, b_step, b_col, b_row, a_at, a_step, a_col, a_row
 
     by_rows = M > N
@@ -112,8 +115,12 @@ def gemm(team, c, a, b, base, alpha, beta):
                                  depth, rows, count, alpha, beta_now)  # fmt: skip
                             i += rows
                         q += count
+                    if epilogue != 0 and kk + depth == K:
+                        here = mm * c_row + j * item
+                        finish(epilogue, c_at + here, c_row, extra_at + mm * extra_row + j * item, extra_row, mm_stop - mm, cols, alpha)
                     j += cols
         c_at += c_step
         a_at += a_step
         b_at += b_step
         base_at += base_step
+        extra_at += extra_step

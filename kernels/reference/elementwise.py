@@ -107,6 +107,11 @@ def where(y: Elements, /, mask: Masks, a: Elements, b: Elements) -> None:
     np.copyto(y, np.where(mask, a, b))
 
 
+def add_relu(y: Elements, /, a: Elements, b: Elements) -> None:
+    """y = max(a + b, 0)."""
+    np.maximum(a + b, 0, out=y)
+
+
 def clip(y: Elements, /, x: Elements, low: Float, high: Float) -> None:
     """y = min(max(x, low), high); NaN stays NaN."""
     np.clip(x, low, high, out=y)

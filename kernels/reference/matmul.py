@@ -2,10 +2,31 @@
 
 import numpy as np
 
-from .._signature import Float, Strided
+from .._signature import Float, Int, Strided
+from . import activations, elementwise
+
+# Elementwise kernels that a product can apply to its result, by number; those of two operands take `extra` as the second.
+EPILOGUES = ("", "relu", "sigmoid", "tanh", "gelu", "silu", "relu_grad", "sigmoid_grad", "tanh_grad", "add", "add_relu", "multiply")
 
 
-def gemm(c: Strided("B M N"), /, a: Strided("B M K"), b: Strided("B K N"), base: Strided("B M N"), alpha: Float, beta: Float) -> None:
-    """c_i = alpha a_i b_i + beta base_i for every matrix i of a batch; with beta = 0 the base is not read. The base may be c."""
+def gemm(
+    c: Strided("B M N"),
+    /,
+    a: Strided("B M K"),
+    b: Strided("B K N"),
+    base: Strided("B M N"),
+    extra: Strided("B M N"),
+    alpha: Float,
+    beta: Float,
+    epilogue: Int,
+) -> None:
+    """c_i = f(alpha a_i b_i + beta base_i, extra_i) for every matrix i of a batch, f being EPILOGUES[epilogue].
+
+    With beta = 0 the base is not read, and it may be c. `extra` must lie as c does, or is not read.
+    """
     product = alpha * (a @ b)
     np.copyto(c, product if beta == 0 else product + beta * base)
+    if epilogue:
+        name = EPILOGUES[epilogue]
+        kernel = getattr(activations, name, None) or getattr(elementwise, name)
+        kernel(c, c, *([extra] if kernel.__code__.co_argcount == 3 else []))

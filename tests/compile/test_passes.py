@@ -3,10 +3,19 @@
 import numpy as np
 
 from fastnn.compile.memory import extent, overlap, root
-from fastnn.compile.passes import forward_copies, plan_memory, remove_dead_code, reuse_in_place, schedule
+from fastnn.compile.passes import (
+    forward_copies,
+    fuse,
+    plan_memory,
+    remove_dead_code,
+    reuse_in_place,
+    schedule,
+    update_behind_gradients,
+)
 from fastnn.compile.passes.memory_plan import assign_offsets, lifetimes
 from fastnn.compile.passes.schedule import barriers
 from fastnn.compile.recording import Recording
+from fastnn.kernels import EPILOGUES, KERNELS
 
 
 def array(*shape):
@@ -145,3 +154,108 @@ def test_threads_meet_only_between_instructions_that_depend_on_each_other():
 def test_small_programs_are_run_by_one_thread_and_large_ones_are_shared():
     assert all(schedule(chain(5, 10)).alone)
     assert not any(schedule(chain(5, 1 << 20)).alone)
+
+
+def product(c, a, b, base=None, epilogue=0):
+    nothing = np.broadcast_to(np.float32(0), (1, *c.shape))
+    base_now = nothing if base is None else np.broadcast_to(base, (1, *c.shape))
+    return ("gemm", c[None], a[None], b[None], base_now, nothing, 1.0, 0.0 if base is None else 1.0, epilogue)
+
+
+def results(recording):
+    for name, operands in recording.instructions:
+        KERNELS[name].twin(*operands)
+    return [a.copy() for a in recording.outputs]
+
+
+def filled(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_linear_bias_and_activation_become_one_product():
+    x, w, bias, c, y = filled(4, 3), filled(3, 5), filled(5), array(4, 5), array(4, 5)
+    r = Recording(inputs=[x], outputs=[y], state=[w, bias])
+    r.append(*product(c, x, w, bias))
+    r.append("tanh", y, c)
+    expected = results(r)
+    fuse(r)
+    assert kernels(r) == ["gemm"]
+    assert EPILOGUES[r.instructions[0].operands[-1]] == "tanh"
+    np.testing.assert_array_equal(results(r), expected)
+
+
+def test_an_activation_stays_where_its_argument_is_needed_too():
+    x, w, c, y = filled(4, 3), filled(3, 5), array(4, 5), array(4, 5)
+    r = Recording(inputs=[x], outputs=[y, c], state=[w])
+    r.append(*product(c, x, w))
+    r.append("relu", y, c)
+    fuse(r)
+    assert kernels(r) == ["gemm", "relu"]
+
+
+def test_the_derivative_goes_into_the_product_before_it():
+    dy, w, y, dx, dz = filled(4, 5), filled(5, 3), filled(4, 3, seed=1), array(4, 3), array(4, 3)
+    r = Recording(inputs=[dy, y], outputs=[dz], state=[w])
+    r.append(*product(dx, dy, w))
+    r.append("relu_grad", dz, dx, y)
+    expected = results(r)
+    fuse(r)
+    assert kernels(r) == ["gemm"]
+    np.testing.assert_array_equal(results(r), expected)
+
+
+def test_a_residual_addition_and_its_activation_go_into_the_product_before_them():
+    x, w, s, c, y = filled(4, 3), filled(3, 3), array(4, 3), array(4, 3), array(4, 3)
+    r = Recording(inputs=[x], outputs=[y], state=[w])
+    r.append(*product(c, x, w))
+    r.append("add", s, c, x)
+    r.append("relu", y, s)
+    expected = results(r)
+    fuse(r)
+    assert kernels(r) == ["gemm"]
+    assert EPILOGUES[r.instructions[0].operands[-1]] == "add_relu"
+    np.testing.assert_array_equal(results(r), expected)
+
+
+def test_an_addition_and_its_activation_become_one():
+    a, b, s, y = filled(6), filled(6, seed=1), array(6), array(6)
+    r = Recording(inputs=[a, b], outputs=[y])
+    r.append("add", s, a, b)
+    r.append("relu", y, s)
+    expected = results(r)
+    fuse(r)
+    assert kernels(r) == ["add_relu"]
+    np.testing.assert_array_equal(results(r), expected)
+
+
+def test_large_parameters_are_updated_right_behind_their_gradients():
+    size = 1 << 17
+    param, grad, x, out = filled(2 * size), array(2 * size), filled(size), array(size)
+    one, zero, rate, lr = (np.full(1, v, np.float32) for v in (1, 0, 0, 0.5))
+    r = Recording(inputs=[x], outputs=[out], state=[param, grad, rate, lr])
+    r.append("exp", grad[:size], x)
+    r.append("sin", grad[size:], x)
+    r.append("cos", out, x)
+    r.append("copy", rate, lr)
+    r.append("sgd", param, grad, rate, zero, one)
+    before = param.copy()
+    results(r)
+    expected = param.copy()
+    param[:] = before
+    update_behind_gradients(r)
+    assert kernels(r) == ["copy", "exp", "sgd", "sin", "sgd", "cos"]
+    results(r)
+    np.testing.assert_array_equal(param, expected)
+
+
+def test_a_parameter_is_not_updated_before_its_last_use():
+    size = 1 << 17
+    param, grad, x, out = filled(size), array(size), filled(size), array(size)
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    r = Recording(inputs=[x], outputs=[out], state=[param, grad])
+    r.append("exp", grad[: size // 2], x[: size // 2])
+    r.append("exp", grad[size // 2 :], x[size // 2 :])
+    r.append("multiply", out, param, x)
+    r.append("sgd", param, grad, one, zero, one)
+    update_behind_gradients(r)
+    assert kernels(r) == ["exp", "exp", "multiply", "sgd", "sgd"]

@@ -3,8 +3,19 @@
 from .constants import fold_constants
 from .copies import forward_copies
 from .dead_code import remove_dead_code
+from .fusion import fuse
 from .in_place import reuse_in_place
 from .memory_plan import plan_memory
 from .schedule import schedule
+from .updates import update_behind_gradients
 
-__all__ = ["fold_constants", "forward_copies", "plan_memory", "remove_dead_code", "reuse_in_place", "schedule"]
+__all__ = [
+    "fold_constants",
+    "forward_copies",
+    "fuse",
+    "plan_memory",
+    "remove_dead_code",
+    "reuse_in_place",
+    "schedule",
+    "update_behind_gradients",
+]

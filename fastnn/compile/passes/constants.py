@@ -50,13 +50,22 @@ def _fold_normalisation(recording: Recording) -> None:
         producer = producers.get(id(root(x)))
         if producer is None or uses[id(root(x))] != [producer, n] or x.shape[2] != 1:
             continue
-        c, a, b, base, alpha, beta = recording.instructions[producer].operands
-        plain = beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0)
+        c, a, b, base, extra, alpha, beta, epilogue = recording.instructions[producer].operands
+        plain = epilogue == 0 and (beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0))
         if not plain or not c.size or c.shape != (1, *x.shape[:2]) or id(root(b)) in variable:
             continue
         scale = weight / np.sqrt(var + eps)
         offset = (beta * base[0, 0] if beta else 0) * scale + bias - mean * scale
-        folded = (y.reshape(c.shape), a, np.ascontiguousarray(b * scale), np.broadcast_to(offset.astype(c.dtype), c.shape), alpha, 1.0)
+        folded = (
+            y.reshape(c.shape),
+            a,
+            np.ascontiguousarray(b * scale),
+            np.broadcast_to(offset.astype(c.dtype), c.shape),
+            extra,
+            alpha,
+            1.0,
+            0,
+        )
         recording.instructions[n] = Instruction("gemm", folded)
         dropped.add(producer)
     recording.instructions = [i for n, i in enumerate(recording.instructions) if n not in dropped]

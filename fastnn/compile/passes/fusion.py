@@ -1,0 +1,77 @@
+"""Fusion: a product applies what follows it to its result, while that is in cache; an addition and its activation become one."""
+
+from __future__ import annotations
+
+from ...kernels import EPILOGUES, Instruction
+from ...tensor import Array
+from ..memory import address, overlap, root
+from ..recording import Recording
+
+PAIRS = {("add", "relu"): "add_relu"}  # elementwise kernels one after the other, and the kernel that does both
+
+
+def fuse(recording: Recording) -> None:
+    """Join elementwise pairs first, then products and what follows them, until no more fit."""
+    for join in (_fuse_pair, _fuse_epilogue):
+        n = 0
+        while n < len(recording.instructions):
+            n += not join(recording, n)
+
+
+def _producer(recording: Recording, n: int, operand: int) -> int | None:
+    """The instruction that computes an operand of instruction n, if that is all that the operand's memory is used for."""
+    consumer = recording.instructions[n]
+    value = consumer.operands[operand]
+    uses = recording.uses().get(id(root(value)), [])
+    if len(uses) != 2 or uses[1] != n or id(root(value)) not in recording.temporaries():
+        return None
+    producer = recording.instructions[uses[0]]
+    between = recording.instructions[uses[0] + 1 : n]
+    if any(overlap(a, b) for i in between for a in i.outputs for b in producer.inputs):
+        return None
+    return uses[0] if _lies_as(producer.operands[0], value) else None
+
+
+def _lies_as(a: Array, b: Array) -> bool:
+    """Whether two views of the same memory are its same items in the same order, whatever their shapes."""
+    return a.size == b.size and address(a) == address(b) and a.flags.c_contiguous and b.flags.c_contiguous
+
+
+def _fuse_pair(recording: Recording, n: int) -> bool:
+    consumer = recording.instructions[n]
+    for (first, second), both in PAIRS.items():
+        if consumer.kernel == second:
+            i = _producer(recording, n, 1)
+            if i is not None and recording.instructions[i].kernel == first:
+                operands = recording.instructions[i].operands[1:]
+                recording.instructions[n] = Instruction(both, (consumer.operands[0], *operands))
+                del recording.instructions[i]
+                return True
+    return False
+
+
+def _fuse_epilogue(recording: Recording, n: int) -> bool:
+    consumer = recording.instructions[n]
+    if consumer.kernel not in EPILOGUES[1:]:
+        return False
+    sides = (1, 2) if consumer.kernel in ("add", "add_relu", "multiply") else (1,)
+    for side in sides:
+        if side >= len(consumer.operands):
+            continue
+        i = _producer(recording, n, side)
+        if i is None or recording.instructions[i].kernel != "gemm":
+            continue
+        c, a, b, base, nothing, alpha, beta, epilogue = recording.instructions[i].operands
+        y = consumer.operands[0]
+        others = [x for k, x in enumerate(consumer.operands) if k not in (0, side)]
+        extra = others[0] if others else None
+        fits = epilogue == 0 and y.flags.c_contiguous and y.size == c.size
+        fits = fits and (extra is None or (extra.flags.c_contiguous and extra.shape == y.shape and extra.dtype == y.dtype))
+        if not fits:
+            continue
+        number = EPILOGUES.index(consumer.kernel)
+        beside = nothing if extra is None else extra.reshape(c.shape)
+        recording.instructions[n] = Instruction("gemm", (y.reshape(c.shape), a, b, base, beside, alpha, beta, number))
+        del recording.instructions[i]
+        return True
+    return False
