@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "digits": Recipe(hidden=(128, 128), epochs=30, lr=3e-3, dropout=0.1),
+    "digits": Recipe(hidden=(128, 128), epochs=30, lr=3e-3, dropout=0.5),
     "mnist5k": Recipe(hidden=(256, 256, 256), epochs=20, lr=1e-3, dropout=0.2),
 }
 SMALL = Recipe(hidden=(32, 32), epochs=60, lr=3e-3, dropout=0.1)  # tables of a few hundred rows
@@ -106,7 +106,7 @@ def _train(args: argparse.Namespace) -> int:
         optimizer=optimizer,
         metrics=["accuracy"] if examples.task == "classification" else ["r2", "mae"],
         seed=args.seed,
-        scheduler=optim.OneCycleLR(optimizer, max_lr=lr, total_steps=epochs * steps),
+        scheduler=optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=epochs * steps),
     )
     print(f"{args.dataset}: {examples.description}; {len(x):,} to train on, {len(test[1]):,} held out")
     print(f"{model}\n{sum(p.size for p in model.parameters()):,} parameters", flush=True)

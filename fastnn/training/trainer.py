@@ -12,7 +12,7 @@ import numpy as np
 from ..data import DataLoader
 from ..errors import ArgumentError
 from ..nn import Module
-from ..optim.schedules import Schedule
+from ..optim.schedules import ReduceLROnPlateau, Schedule
 from ..tensor import Array, no_grad
 from .. import losses, optim
 from . import metrics as metric_table
@@ -41,7 +41,8 @@ class Trainer:
     seed
         Determines the order of the examples in each epoch.
     scheduler
-        Changes the optimiser's learning rate: after each step if it is `per_batch`, as OneCycleLR is, else after each epoch.
+        Changes the optimiser's learning rate: after each step if it is `per_batch`, as OneCycleLR is, else after each
+        epoch; ReduceLROnPlateau sees the validation loss if there is one.
     clip_norm
         The largest norm that the gradient of all parameters together may have.
     callbacks
@@ -71,7 +72,7 @@ class Trainer:
         optimizer: optim.Optimizer | str = "adam",
         metrics: Sequence[str | metric_table.Metric | metric_table.Function] = (),
         seed: int = 0,
-        scheduler: Schedule | None = None,
+        scheduler: Schedule | ReduceLROnPlateau | None = None,
         clip_norm: float | None = None,
         callbacks: Iterable[Callback] = (),
         show_progress: bool | None = None,
@@ -223,7 +224,7 @@ class Trainer:
             live.advance(examples, loss)
 
         start = time.perf_counter()
-        by_step = self.scheduler if self.scheduler is not None and self.scheduler.per_batch else None
+        by_step = self.scheduler if isinstance(self.scheduler, Schedule) and self.scheduler.per_batch else None
         results = data.train(self._step, self._rng, keep, report, by_step)
         seconds = time.perf_counter() - start
         record = {"loss": mean.value}
@@ -232,7 +233,9 @@ class Trainer:
         if held_out is not None:
             record |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
         record |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": seconds, "samples_per_second": mean.examples / seconds}
-        if self.scheduler is not None and by_step is None:
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(record.get("val_loss", record["loss"]))
+        elif self.scheduler is not None and by_step is None:
             self.scheduler.step()
         return record
 
