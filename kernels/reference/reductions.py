@@ -6,19 +6,19 @@ from .._signature import Float, Floats, Ints
 
 
 def reduce_sum(y: Floats("O I"), /, x: Floats("O R I")) -> None:
-    """y_oi = sum_r x_ori."""
-    np.sum(x, axis=1, out=y)
+    """y_oi = sum_r x_ori, added up in float64."""
+    np.copyto(y, np.sum(x, axis=1, dtype=np.float64))
 
 
 def reduce_mean(y: Floats("O I"), /, x: Floats("O R I")) -> None:
-    """y_oi = sum_r x_ori / R."""
-    np.mean(x, axis=1, out=y)
+    """y_oi = sum_r x_ori / R, added up in float64."""
+    np.copyto(y, np.sum(x, axis=1, dtype=np.float64) / x.shape[1])
 
 
 def reduce_var(y: Floats("O I"), mean: Floats("O I"), /, x: Floats("O R I"), correction: Float) -> None:
     """y_oi = sum_r (x_ori - mean_oi)^2 / (R - correction); the mean is written too."""
-    np.mean(x, axis=1, out=mean)
-    np.divide(np.sum((x - mean[:, None]) ** 2, axis=1), x.shape[1] - correction, out=y)
+    reduce_mean(mean, x)
+    np.copyto(y, np.sum((x - mean[:, None]) ** 2, axis=1, dtype=np.float64) / (x.shape[1] - correction))
 
 
 def reduce_max(y: Floats("O I"), index: Ints("O I"), /, x: Floats("O R I")) -> None:
