@@ -32,6 +32,12 @@ def _vectors(item: ir.Type) -> tuple[int, ir.Type]:
     return bytes, lanewise(item, lanes)
 
 
+def _opaque(b: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """`value`, of which LLVM does not know where it comes from: it would turn row offsets into one long chain of additions."""
+    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
+    return b.call(same, [value])
+
+
 class _Tile:
     """Emits one tile of `rows` x `vectors`; with `masked`, only the first `cols` lanes of its last vector exist."""
 
@@ -79,7 +85,7 @@ class _Tile:
 
     def _products(self, operands: dict[str, ir.Value], masks: list[ir.Value | None]) -> list[ir.Value]:
         """The loop over k; returns the accumulators."""
-        b, lanes = self.b, self.vector.count
+        b = self.b
         head, body, done = (b.append_basic_block(name) for name in ("k_head", "k_body", "k_done"))
         entry = b.block
         b.branch(head)
@@ -94,12 +100,8 @@ class _Tile:
             totals.append(phi)
         b.cbranch(b.icmp_signed(">", k, I64(0)), body, done)
         b.position_at_end(body)
-        right = [V(b, self._load(b.add(b_at, I64(v * lanes * self.bytes)), masks[v])) for v in range(self.vectors)]
-        sums = []
-        for i in range(self.rows):
-            address = b.add(a_at, b.mul(I64(i), operands["a_row"]))
-            left = V(b, splat(b, b.load(self._at(address, self.item)), lanes))
-            sums += [fma(left, right[v], V(b, totals[i * self.vectors + v])).value for v in range(self.vectors)]
+        lefts = [b.add(a_at, b.mul(I64(i), operands["a_row"])) for i in range(self.rows)]
+        sums = self._step(lefts, b_at, masks, totals)
         k.add_incoming(b.sub(k, I64(1)), b.block)
         a_at.add_incoming(b.add(a_at, operands["a_col"]), b.block)
         b_at.add_incoming(b.add(b_at, operands["b_row"]), b.block)
@@ -108,6 +110,16 @@ class _Tile:
         b.branch(head)
         b.position_at_end(done)
         return totals
+
+    def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:
+        """One step of k: each item of A at the addresses `lefts`, times the row of B at `right`, added to the totals."""
+        b, lanes = self.b, self.vector.count
+        row = [V(b, self._load(b.add(right, I64(v * lanes * self.bytes)), masks[v])) for v in range(self.vectors)]
+        sums = []
+        for i, address in enumerate(lefts):
+            left = V(b, splat(b, b.load(self._at(address, self.item)), lanes))
+            sums += [fma(left, row[v], V(b, totals[i * self.vectors + v])).value for v in range(self.vectors)]
+        return sums
 
 
 NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta")
@@ -217,29 +229,34 @@ def copy_row(typingctx: Any, target: Any, source: Any, cols: Any, like: Any) -> 
     return signature(types.none, types.int64, types.int64, types.int64, like), emit
 
 
+def _transpose_registers(
+    builder: ir.IRBuilder, item: ir.Type, target: ir.Value, target_row: ir.Value, source: ir.Value, source_row: ir.Value
+) -> None:
+    lanes = _vectors(item)[1].count
+    mover = _Tile(builder, item, 1, 1, False)
+    rows = [mover._load(builder.add(source, builder.mul(I64(j), source_row)), None) for j in range(lanes)]
+    # log2(lanes) rounds; each exchanges the off-diagonal quarters of blocks half as large as in the round before.
+    distance = lanes // 2
+    while distance:
+        low = [i if not i & distance else i - distance + lanes for i in range(lanes)]
+        high = [i + distance if not i & distance else i + lanes for i in range(lanes)]
+        for j in range(lanes):
+            if not j & distance:
+                first, second = rows[j], rows[j + distance]
+                order = [ir.Constant(ir.VectorType(I32, lanes), pick) for pick in (low, high)]
+                rows[j] = builder.shuffle_vector(first, second, order[0])
+                rows[j + distance] = builder.shuffle_vector(first, second, order[1])
+        distance //= 2
+    for k in range(lanes):
+        mover._store(rows[k], builder.add(target, builder.mul(I64(k), target_row)), None)
+
+
 @intrinsic
 def transpose_block(typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, like: Any) -> Any:
     """Transpose a square block of one register's width: target[k, j] = source[j, k]; strides in bytes, rows contiguous."""
-    lanes = _vectors(LLVM_ITEMS[like])[1].count
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        target, target_row, source, source_row = values[:4]
-        mover = _Tile(builder, LLVM_ITEMS[like], 1, 1, False)
-        rows = [mover._load(builder.add(source, builder.mul(I64(j), source_row)), None) for j in range(lanes)]
-        # log2(lanes) rounds; each exchanges the off-diagonal quarters of blocks half as large as in the round before.
-        distance = lanes // 2
-        while distance:
-            low = [i if not i & distance else i - distance + lanes for i in range(lanes)]
-            high = [i + distance if not i & distance else i + lanes for i in range(lanes)]
-            for j in range(lanes):
-                if not j & distance:
-                    first, second = rows[j], rows[j + distance]
-                    order = [ir.Constant(ir.VectorType(I32, lanes), pick) for pick in (low, high)]
-                    rows[j] = builder.shuffle_vector(first, second, order[0])
-                    rows[j + distance] = builder.shuffle_vector(first, second, order[1])
-            distance //= 2
-        for k in range(lanes):
-            mover._store(rows[k], builder.add(target, builder.mul(I64(k), target_row)), None)
+        _transpose_registers(builder, LLVM_ITEMS[like], *values[:4])
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 4, like), emit

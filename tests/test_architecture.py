@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
 
-NUMBA = {"kernels/_simd.py", "kernels/_compiler.py", "kernels/_atomics.py", "kernels/_rows.py", "kernels/_tile.py"}
+NUMBA = {"kernels/_simd.py", "kernels/_compiler.py", "kernels/_atomics.py", "kernels/_rows.py", "kernels/_tile.py", "kernels/_gather.py"}
 LLVMLITE = NUMBA | {
     "kernels/_formula.py",
     "kernels/_host.py",

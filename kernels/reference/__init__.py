@@ -5,15 +5,18 @@ Outputs come first and are written in place; nothing is returned. Annotations na
 
 from . import (
     activations,
+    convolution,
     counting,
     elementwise,
     epoch,
+    images,
     indexing,
     losses,
     matmul,
     normalisation,
     optimiser_factors,
     optimisers,
+    pooling,
     random,
     reductions,
     softmax,
@@ -31,6 +34,9 @@ FAMILIES = (
     indexing,
     random,
     matmul,
+    convolution,
+    images,
+    pooling,
     optimiser_factors,
     optimisers,
 )

@@ -1,0 +1,264 @@
+"""Convolutions as matrix products of pixels and taps on the micro-kernel of `_gather`, images being read where they lie.
+
+A block of pixels (whole images, rows of one, or a part of a row) is worked on for one tile of channels at a time. Within it, pixels
+whose windows hang over the same edges of the image use the same taps: a rectangle of such pixels and taps is a
+matrix product without padding and without holes, and so are, in the input gradient, the pixels of each phase of the stride.
+Sums go into a buffer of rows (pixel or tap) by channels, which is transposed into the output at the end.
+"""
+
+from .._gather import fill_table, gather_tile, transpose
+from .._host import isa
+from .._simd import inlined, share, width
+from .._tile import NV, address, copy_row, peek, poke, stack_buffer, tile_rows
+
+MR = tile_rows()
+ROW = NV * isa().vector_bytes  # bytes of a row of a panel or of sums: the channels of a tile
+PIXELS = 512  # of a block
+DEPTH = 256  # pixels of a block whose products are summed
+TAPS = 512  # places in the kernel that are worked on at a time
+PANEL = (128 << 10) // ROW  # rows of the longest panel
+PAIR = 16  # bytes of a table's entry
+RUN = 32  # bytes of a run
+
+zeros_row = stack_buffer(ROW)
+panel_rows = stack_buffer(PANEL * ROW)
+pixel_rows = stack_buffer((PIXELS + 1) * ROW)
+pixel_runs = stack_buffer(2 * PIXELS * RUN)
+pixel_table = stack_buffer((PIXELS + MR) * PAIR)
+tap_table = stack_buffer(TAPS * PAIR)
+tap_rows = stack_buffer((PANEL + 1) * ROW)
+tap_rows_table = stack_buffer((PANEL + MR) * PAIR)
+
+
+@inlined
+def _ceil(a, b):
+    return -(-a // b)
+
+
+@inlined
+def _even(size, most):
+    """The length of the fewest equal parts of `size` that are no longer than `most`."""
+    return max(1, _ceil(size, max(1, _ceil(size, max(1, most)))))
+
+
+@inlined
+def _cut_into_runs(runs, pixel, pixel_stop, tap, tap_stop, size, stride, pad, dilation, period, phases, backwards):
+    """List the runs of pixels (first, count; `phases` apart) that use the same taps (first, count; `period` apart); how many there are."""
+    count = 0
+    for phase in range(phases):
+        last_first, last_taps = -1, 0
+        for i in range(pixel + phase, pixel_stop, phases):
+            high = i + pad if backwards else pad - i * stride + size - 1
+            low = high - (size - 1) * stride if backwards else pad - i * stride
+            first = max(tap, _ceil(low, dilation))
+            stop = min(tap_stop, high // dilation + 1)
+            while backwards and first < stop and (high - first * dilation) % stride != 0:
+                first += 1
+            taps = max(0, _ceil(stop - first, period))
+            if taps > 0 and first == last_first and taps == last_taps:
+                at = runs + (count - 1) * RUN + 8
+                poke(at, peek(at, count) + 1)
+            elif taps > 0:
+                at = runs + count * RUN
+                poke(at, i)
+                poke(at + 8, 1 + 0 * i)
+                poke(at + 16, first)
+                poke(at + 24, taps)
+                count += 1
+            last_first, last_taps = first, taps
+    return count
+
+
+@inlined
+def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups, backwards):
+    """out = bias + the convolution of `source`, or `backwards` the transposed convolution."""
+    one = out.dtype.type(1)
+    item = out.itemsize
+    N, OC, OH, OW = out.shape
+    IC, H, W = source.shape[1:]
+    first_dim, second_dim, KH, KW = weight.shape
+    OG, IG = OC // groups, IC // groups
+    by_first, by_second = second_dim * KH * KW * item, KH * KW * item
+    out_step, source_step = (by_second, by_first) if backwards else (by_first, by_second)
+    # of both dimensions: pixels of one phase lie `phases` apart and read `moves` apart; their taps lie `period` apart and read `reach` apart
+    phases, moves = (stride, (1, 1)) if backwards else ((1, 1), stride)
+    period_h, period_w = 1, 1
+    if backwards:
+        while period_h * dilation[0] % stride[0] != 0:
+            period_h += 1
+        while period_w * dilation[1] % stride[1] != 0:
+            period_w += 1
+    period = (period_h, period_w)
+    reach_h = -(period_h * dilation[0] // stride[0]) if backwards else dilation[0]
+    reach_w = -(period_w * dilation[1] // stride[1]) if backwards else dilation[1]
+
+    NR = NV * width(out)
+    tiles = _ceil(OG, NR)
+    part, parts = team
+    most = min(PIXELS, max(8 * MR, N * OH * OW * tiles * groups // parts))
+    cols_most = _even(OW, most)
+    rows_most = _even(OH, most // cols_most)
+    images_most = _even(N, most // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
+    blocks_w, blocks_h, blocks_n = _ceil(OW, cols_most), _ceil(OH, rows_most), _ceil(N, images_most)
+    kws_most = min(KW, TAPS)
+    khs_most = min(KH, TAPS // max(1, kws_most))
+    channels_most = max(1, PANEL // max(1, khs_most * kws_most))
+
+    zeros, panel, sums, runs, table, taps = zeros_row(), panel_rows(), pixel_rows(), pixel_runs(), pixel_table(), tap_table()
+    packed, cut = -1, -1
+    start, stop = share(team, blocks_n * blocks_h * blocks_w * groups * tiles)
+    for unit in range(start, stop):
+        block, group, o = unit // (tiles * groups), unit // tiles % groups, unit % tiles * NR
+        image = block // (blocks_w * blocks_h) * images_most
+        top, left = block // blocks_w % blocks_h * rows_most, block % blocks_w * cols_most
+        images, rows, cols = min(images_most, N - image), min(rows_most, OH - top), min(cols_most, OW - left)
+        count = min(NR, OG - o)
+        out_channel = group * OG + o
+        copy_row(zeros, bias_at + out_channel * item, count if bias_at != 0 else 0, one)
+        for pixel in range(images * rows * cols):
+            copy_row(sums + pixel * ROW, zeros, NR, one)
+        for channel in range(0, IG, channels_most):
+            channels = min(channels_most, IG - channel)
+            for kh in range(0, KH, khs_most):
+                khs = min(khs_most, KH - kh)
+                for kw in range(0, KW, kws_most):
+                    kws = min(kws_most, KW - kw)
+                    place = (((group * tiles * NR + o) * IG + channel) * KH + kh) * KW + kw
+                    if packed != place:
+                        packed = place
+                        at = (
+                            address(weight)
+                            + group * (first_dim // groups) * by_first
+                            + o * out_step
+                            + channel * source_step
+                            + (kh * KW + kw) * item
+                        )
+                        whole = khs == KH and kws == KW
+                        run = channels * khs * kws if whole and not backwards else (khs * kws if whole else kws)
+                        runs_of_channel = 1 if whole else khs
+                        target = panel
+                        for c in range(1 if whole and not backwards else channels):
+                            for k in range(runs_of_channel):
+                                transpose(target, ROW, at + c * source_step + k * KW * item, out_step, run, count, one)
+                                target += run * ROW
+                    if cut != (block * KH + kh) * KW + kw:
+                        cut = (block * KH + kh) * KW + kw
+                        row_runs = _cut_into_runs(
+                            runs, top, top + rows, kh, kh + khs, H, stride[0], pad[0], dilation[0], period[0], phases[0], backwards
+                        )
+                        col_runs = _cut_into_runs(
+                            runs + PIXELS * RUN,
+                            left,
+                            left + cols,
+                            kw,
+                            kw + kws,
+                            W,
+                            stride[1],
+                            pad[1],
+                            dilation[1],
+                            period[1],
+                            phases[1],
+                            backwards,
+                        )
+                    for u in range(row_runs):
+                        at = runs + u * RUN
+                        i, i_count, k, k_count = peek(at, u), peek(at + 8, u), peek(at + 16, u), peek(at + 24, u)
+                        y = (i + pad[0] - k * dilation[0]) // stride[0] if backwards else i * stride[0] + k * dilation[0] - pad[0]
+                        for v in range(col_runs):
+                            at = runs + (PIXELS + v) * RUN
+                            j, j_count, l, l_count = peek(at, v), peek(at + 8, v), peek(at + 16, v), peek(at + 24, v)
+                            x = (j + pad[1] - l * dilation[1]) // stride[1] if backwards else j * stride[1] + l * dilation[1] - pad[1]
+                            fill_table(taps, 0, ((k - kh) * kws + l - kw) * ROW, (1, k_count, l_count),
+                                       (0, reach_h * W * item, reach_w * item), (0, period_h * kws * ROW, period_w * ROW))  # fmt: skip
+                            at = address(source) + (((image * IC + group * IG + channel) * H + y) * W + x) * item
+                            end = fill_table(table, at, sums + ((i - top) * cols + j - left) * ROW, (images, i_count, j_count),
+                                             (IC * H * W * item, moves[0] * W * item, moves[1] * item),
+                                             (rows * cols * ROW, phases[0] * cols * ROW, phases[1] * ROW))  # fmt: skip
+                            fill_table(end, at, sums + PIXELS * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
+                            for row in range(table, end, MR * PAIR):
+                                gather_tile(row, taps, k_count * l_count, channels, H * W * item, panel, khs * kws * ROW, count, one)
+        for n in range(images):
+            at = address(out) + ((((image + n) * OC + out_channel) * OH + top) * OW + left) * item
+            if cols == OW:
+                transpose(at, OH * OW * item, sums + n * rows * cols * ROW, ROW, count, rows * cols, one)
+            else:
+                for i in range(rows):
+                    transpose(at + i * OW * item, OH * OW * item, sums + (n * rows + i) * cols * ROW, ROW, count, cols, one)
+
+
+def conv2d(team, y, x, weight, bias, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
+    _convolve(team, y, x, weight, address(bias), (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, False)
+
+
+def conv2d_input_grad(team, dx, dy, weight, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
+    _convolve(team, dx, dy, weight, 0, (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, True)
+
+
+def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
+    part, parts = team
+    one = dweight.dtype.type(1)
+    item = dweight.itemsize
+    O, IG, KH, KW = dweight.shape
+    N, I, H, W = x.shape
+    OH, OW = dy.shape[2:]
+    OG = O // groups
+    NR = NV * width(dweight)
+    tiles = _ceil(OG, NR)
+
+    # The order of every sum follows from the blocks of pixels, so these must not depend on the number of workers.
+    cols_most = _even(OW, DEPTH)
+    rows_most = _even(OH, DEPTH // cols_most)
+    images_most = _even(N, DEPTH // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
+    kws_most = min(KW, TAPS)
+    khs_most = min(KH, TAPS // max(1, kws_most))
+    channels_most = _even(IG, min(PANEL // max(1, khs_most * kws_most), IG * groups * tiles // parts))
+    blocks_c, blocks_h, blocks_w = _ceil(IG, channels_most), _ceil(KH, khs_most), _ceil(KW, kws_most)
+
+    zeros, panel, sums, runs, table, steps = zeros_row(), panel_rows(), tap_rows(), pixel_runs(), tap_rows_table(), pixel_table()
+    copy_row(zeros, zeros, 0, one)
+    start, stop = share(team, groups * tiles * blocks_c * blocks_h * blocks_w)
+    for unit in range(start, stop):
+        group, o = unit // (tiles * blocks_c * blocks_h * blocks_w), unit // (blocks_c * blocks_h * blocks_w) % tiles * NR
+        channel = unit // (blocks_h * blocks_w) % blocks_c * channels_most
+        kh, kw = unit // blocks_w % blocks_h * khs_most, unit % blocks_w * kws_most
+        count, channels = min(NR, OG - o), min(channels_most, IG - channel)
+        khs, kws = min(khs_most, KH - kh), min(kws_most, KW - kw)
+        out_channel = group * OG + o
+        for row in range(channels * khs * kws):
+            copy_row(sums + row * ROW, zeros, NR, one)
+        for image in range(0, N, images_most):
+            images = min(images_most, N - image)
+            for top in range(0, OH, rows_most):
+                rows = min(rows_most, OH - top)
+                row_runs = _cut_into_runs(runs, top, top + rows, kh, kh + khs, H, stride_h, pad_h, dilation_h, 1, 1, False)
+                for left in range(0, OW, cols_most):
+                    cols = min(cols_most, OW - left)
+                    col_runs = _cut_into_runs(
+                        runs + PIXELS * RUN, left, left + cols, kw, kw + kws, W, stride_w, pad_w, dilation_w, 1, 1, False
+                    )
+                    for n in range(images):
+                        at = address(dy) + ((((image + n) * O + out_channel) * OH + top) * OW + left) * item
+                        for i in range(1 if cols == OW else rows):
+                            run = rows * cols if cols == OW else cols
+                            transpose(panel + (n * rows + i) * cols * ROW, ROW, at + i * OW * item, OH * OW * item, run, count, one)
+                    for u in range(row_runs):
+                        at = runs + u * RUN
+                        i, i_count, k, k_count = peek(at, u), peek(at + 8, u), peek(at + 16, u), peek(at + 24, u)
+                        for v in range(col_runs):
+                            at = runs + (PIXELS + v) * RUN
+                            j, j_count, l, l_count = peek(at, v), peek(at + 8, v), peek(at + 16, v), peek(at + 24, v)
+                            fill_table(steps, 0, ((i - top) * cols + j - left) * ROW, (1, i_count, j_count),
+                                       (0, stride_h * W * item, stride_w * item), (0, cols * ROW, ROW))  # fmt: skip
+                            y, x_first = i * stride_h + k * dilation_h - pad_h, j * stride_w + l * dilation_w - pad_w
+                            at = address(x) + (((image * I + group * IG + channel) * H + y) * W + x_first) * item
+                            end = fill_table(table, at, sums + ((k - kh) * kws + l - kw) * ROW, (channels, k_count, l_count),
+                                             (H * W * item, dilation_h * W * item, dilation_w * item),
+                                             (khs * kws * ROW, kws * ROW, ROW))  # fmt: skip
+                            fill_table(end, at, sums + PANEL * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
+                            for row in range(table, end, MR * PAIR):
+                                gather_tile(row, steps, i_count * j_count, images, I * H * W * item, panel, rows * cols * ROW, count, one)
+        whole = khs == KH and kws == KW
+        run = channels * khs * kws if whole else kws
+        for r in range(1 if whole else channels * khs):
+            at = address(dweight) + (((out_channel * IG + channel + r // khs * (not whole)) * KH + kh + r % khs) * KW + kw) * item
+            transpose(at, IG * KH * KW * item, sums + r * run * ROW, ROW, count, run, one)
