@@ -56,12 +56,14 @@ def bce_grad(dloss: V, x: V, target: V) -> V:
 
 @elementwise
 def bce_with_logits(x: V, target: V, pos_weight: V) -> V:
-    return (1 - target) * x + (1 + (pos_weight - 1) * target) * _math.softplus(-x)
+    positive, negative = pos_weight * target, 1 - target  # weights of the two logarithms; no sum of theirs ever cancels
+    return where(x < 0, -x * positive, x * negative) + (positive + negative) * _math.log1p(exp_nonpositive(-absolute(x)))
 
 
 @elementwise
 def bce_with_logits_grad(dloss: V, x: V, target: V, pos_weight: V) -> V:
-    return dloss * ((1 - target) - (1 + (pos_weight - 1) * target) * _math.sigmoid(-x))
+    e = exp_nonpositive(-absolute(x))
+    return dloss * ((1 - target) * where(x < 0, e, 1.0) - pos_weight * target * where(x < 0, 1.0, e)) / (1 + e)
 
 
 @elementwise

@@ -169,7 +169,7 @@ def _channels(team, x):
 
 @inlined
 def _statistics(team, mean, var, x):
-    N, C, L = x.shape
+    N, _, L = x.shape
     low, high = _channels(team, x)
     count = float(N * L)
     if L == 1:
@@ -191,7 +191,7 @@ def _statistics(team, mean, var, x):
 
 @inlined
 def _normalise(team, y, x, mean, var, weight, bias, eps):
-    N, C, L = x.shape
+    N, _, L = x.shape
     low, high = _channels(team, x)
     if L == 1:
         for start in range(low, high, TILE):
@@ -208,7 +208,7 @@ def _normalise(team, y, x, mean, var, weight, bias, eps):
 
 @inlined
 def _weight_slopes_of_channels(team, dweight, dbias, dy, x, mean, var, eps):
-    N, C, L = x.shape
+    N, _, L = x.shape
     low, high = _channels(team, x)
     if L == 1:
         _columns_slopes(dweight, dbias, low, high, flattened(dy), flattened(x), mean)
@@ -235,7 +235,7 @@ def batch_norm_inference(team, y, x, mean, var, weight, bias, eps):
 
 def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
     _weight_slopes_of_channels(team, dweight, dbias, dy, x, mean, var, eps)
-    N, C, L = x.shape
+    N, _, L = x.shape
     low, high = _channels(team, x)
     count = float(N * L)
     if L == 1:
@@ -267,7 +267,7 @@ def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
 
 
 def batch_norm_inference_grad(team, dx, dy, var, weight, eps):
-    N, C, L = dy.shape
+    N, _, L = dy.shape
     low, high = _channels(team, dy)
     if L == 1:
         for start in range(low, high, TILE):

@@ -7,6 +7,7 @@ from .._formula import V, bits, double, fma, from_bits, horner, where
 from .._rows import LARGEST, SUM, row
 from .._simd import inlined, scratch, share
 
+
 def exp_nonpositive(x: V) -> V:
     """e^x for x <= 0 at half the price of the general one: results below the smallest normal number are 0."""
     form = _math.FORMATS[x.dtype]

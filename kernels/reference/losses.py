@@ -49,14 +49,14 @@ def bce_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements) ->
 
 def bce_with_logits(loss: Elements, /, x: Elements, target: Elements, pos_weight: Elements) -> None:
     """loss = (1 - target) x + (1 + (pos_weight - 1) target) ln(1 + exp(-x)), computed without overflow."""
-    softplus = np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))
-    np.copyto(loss, (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus)
+    positive, negative = pos_weight * target, 1 - target
+    np.copyto(loss, np.maximum(x, 0) * negative + np.maximum(-x, 0) * positive + (positive + negative) * np.log1p(np.exp(-np.abs(x))))
 
 
 def bce_with_logits_grad(dx: Elements, /, dloss: Elements, x: Elements, target: Elements, pos_weight: Elements) -> None:
     """dx = dloss ((1 - target) - (1 + (pos_weight - 1) target) sigmoid(-x))."""
     e = np.exp(-np.abs(x))
-    np.copyto(dx, dloss * ((1 - target) - (1 + (pos_weight - 1) * target) * np.where(x >= 0, e, 1) / (1 + e)))
+    np.copyto(dx, dloss * ((1 - target) * np.where(x < 0, e, 1) - pos_weight * target * np.where(x < 0, 1, e)) / (1 + e))
 
 
 def kl_div(loss: Elements, /, x: Elements, target: Elements) -> None:
