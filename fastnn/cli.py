@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "digits": Recipe(hidden=(128, 128), epochs=30, lr=3e-3, dropout=0.5),
+    "digits": Recipe(hidden=(256, 256), epochs=30, lr=3e-3, dropout=0.5),
     "mnist5k": Recipe(hidden=(256, 256, 256), epochs=20, lr=1e-3, dropout=0.2),
 }
 SMALL = Recipe(hidden=(32, 32), epochs=60, lr=3e-3, dropout=0.1)  # tables of a few hundred rows
@@ -56,12 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a network on a data set and test it on a held-out fifth")
     train.add_argument("dataset", help="digits, or with the extra `datasets`: mnist5k, iris, wine, breast_cancer, diabetes")
     train.add_argument("--model", default=MODELS[0], help=f"{' or '.join(MODELS)} (default: %(default)s)")
-    train.add_argument("--hidden", type=_widths, metavar="N,N,...", help="width of each hidden layer, or of each residual block (all equal there)")
+    train.add_argument(
+        "--hidden", type=_widths, metavar="N,N,...", help="width of each hidden layer, or of each residual block (all equal there)"
+    )
     train.add_argument("--epochs", type=int, metavar="N", help="how often to go through the training part")
     train.add_argument("--batch-size", type=int, default=64, metavar="N", help="examples in a step (default: %(default)s)")
     train.add_argument("--optimizer", default="adamw", metavar="NAME", help="sgd, adam, adamw, ... (default: %(default)s)")
     train.add_argument("--lr", type=float, metavar="X", help="highest learning rate of the one-cycle schedule")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="determines split, initial weights, order and dropout (default: %(default)s)")
+    train.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="determines split, initial weights, order and dropout (default: %(default)s)"
+    )
     train.add_argument("--backend", default="numba", help="numba (compiled kernels) or numpy (default: %(default)s)")
     train.add_argument("--threads", type=int, metavar="N", help="how many threads compute")
     train.add_argument("--out", type=Path, metavar="FOLDER", help="where to write model.safetensors, history.csv and learning_curve.png")
@@ -132,7 +136,9 @@ def _model(name: str, hidden: tuple[int, ...], dropout: float, examples: Example
         return models.mlp(inputs, hidden, outputs, dropout=dropout)
     if name == "residual_mlp":
         if len(set(hidden)) != 1:
-            raise ArgumentError(f"--hidden: the blocks of a residual_mlp share one width, such as 128,128; got {','.join(map(str, hidden))}")
+            raise ArgumentError(
+                f"--hidden: the blocks of a residual_mlp share one width, such as 128,128; got {','.join(map(str, hidden))}"
+            )
         return models.residual_mlp(inputs, hidden[0], len(hidden), outputs, dropout=dropout)
     raise unknown_name("model", name, MODELS)
 
@@ -163,5 +169,6 @@ def _warmup(args: argparse.Namespace) -> int:
         for kernel, dtypes in counted(variants, "compiling kernels"):
             kernel.entry(dtypes)
     count, size = _cache.size()
-    print(f"compiled {count - stored} kernels in {time.perf_counter() - start:.1f} s; {count} stored, {size / 1e6:.1f} MB in {_cache.folder()}")
+    seconds = time.perf_counter() - start
+    print(f"compiled {count - stored} kernels in {seconds:.1f} s; {count} stored, {size / 1e6:.1f} MB in {_cache.folder()}")
     return 0

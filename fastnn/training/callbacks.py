@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, unknown_name
 
-
 if TYPE_CHECKING:
     from .trainer import Trainer
 
@@ -95,5 +94,3 @@ def early_stopping(choice: EarlyStopping | int | None) -> list[Callback]:
     if choice is None:
         return []
     return [EarlyStopping(choice) if isinstance(choice, int) else choice]
-
-

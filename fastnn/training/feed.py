@@ -52,8 +52,13 @@ class ArrayFeed:
         rows = np.array([self.y.argmin() // width, self.y.argmax() // width]) if self.y.size else np.array([0, 0])
         return self.x[rows], self.y[rows]
 
-    def train(self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None) -> tuple[Array, Array] | None:
-        """Train on every example once, in an order drawn from `rng`; return all outputs and targets if `keep` shows what an output is like."""
+    def train(
+        self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
+    ) -> tuple[Array, Array] | None:
+        """Train on every example once, in an order drawn from `rng`.
+
+        Returns all outputs and targets if `keep`, a few outputs, shows what they are like.
+        """
         outputs = None if keep is None else np.empty((len(self), *keep.shape[1:]), keep.dtype)
         step.run_epoch(self.x, self.y, self.batch_size, rng, outputs, report, scheduler)
         return None if outputs is None else (outputs, self.y)
@@ -80,8 +85,10 @@ class LoaderFeed:
         """The first two examples."""
         return self._pair(self.loader.dataset.batch(np.arange(min(2, len(self)))))
 
-    def train(self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None) -> tuple[Array, Array] | None:
-        """Train on every batch once; the loader draws their order itself. Return all outputs and targets if `keep` is given."""
+    def train(
+        self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
+    ) -> tuple[Array, Array] | None:
+        """As for arrays, but the loader itself draws the order."""
         kept = []
         with interrupts_deferred() as deliver_interrupt:
             for x, y in self:

@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def interrupts_deferred() -> Iterator[Callable[[], None]]:
-    """Hold back Ctrl-C in the body of a `with` statement until the function that it is given is called: at a point where nothing is half done.
+    """Hold back Ctrl-C in the body of a `with` statement until the function that it is given is called, where nothing is half done.
 
     A second Ctrl-C does not wait. In other threads than the main one, where Python delivers no signals, nothing is changed.
     """

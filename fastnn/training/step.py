@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..data.loader import batches
+from ..losses import Loss
 from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm_
 from ..optim.schedules import Schedule
 from ..tensor import Array
 from .interrupt import interrupts_deferred
-from ..losses import Loss
 
 Report: TypeAlias = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call
 
@@ -83,11 +83,11 @@ class EagerStep:
         with interrupts_deferred() as deliver_interrupt:
             for rows in batches(len(x), batch_size, rng):
                 losses.append(self(x[rows], y[rows]))
-                if scheduler is not None:
-                    scheduler.step()
                 if outputs is not None:
                     outputs[rows] = self.output
                 if report is not None:
                     report(len(rows), losses[-1])
+                if scheduler is not None:
+                    scheduler.step()
                 deliver_interrupt()
         return np.array(losses)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import losses, optim
 from ..data import DataLoader
 from ..errors import ArgumentError
 from ..nn import Module
 from ..optim.schedules import ReduceLROnPlateau, Schedule
-from ..tensor import Array, no_grad
-from .. import losses, optim
+from ..tensor import Array, Tensor, no_grad
 from . import metrics as metric_table
 from .callbacks import Callback, EarlyStopping
 from .feed import Feed, feed
@@ -169,7 +169,7 @@ class Trainer:
         return self._evaluate(self._feed(x, y, batch_size))
 
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> Array:
-        """The model's outputs for inputs x, row by row, with the model in evaluation mode: scores of a classifier, values of a regression."""
+        """The model's outputs for inputs x, with the model in evaluation mode: scores of a classifier, values of a regression."""
         data = self._feed(x, np.zeros(len(x)), batch_size)
         with _mode(self.model, training=False), no_grad():
             return np.concatenate([self.model(part).numpy() for part, _ in data])
@@ -211,15 +211,17 @@ class Trainer:
         """Run model and loss on two examples, without learning from them: what does not fit is found before anything changes."""
         x, y = data.sample()
         with _mode(self.model, training=False), no_grad():
-            output = self.model(x)
+            output: Tensor = self.model(x)
             self.loss(output, y)
         return output.numpy()
 
     def _epoch(self, data: Feed, held_out: Feed | None, keep: Array | None, live: Progress) -> dict[str, float]:
         """Train once on all data, evaluate, and return the numbers of both."""
-        mean = _Mean()
+        mean, lr = _Mean(), self.optimizer.param_groups[0]["lr"]
 
         def report(examples: int, loss: float) -> None:
+            nonlocal lr
+            lr = self.optimizer.param_groups[0]["lr"]
             mean.add(examples, loss)
             live.advance(examples, loss)
 
@@ -232,7 +234,7 @@ class Trainer:
             record |= self._measure(*results)
         if held_out is not None:
             record |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
-        record |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": seconds, "samples_per_second": mean.examples / seconds}
+        record |= {"lr": lr, "seconds": seconds, "samples_per_second": mean.examples / seconds}
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(record.get("val_loss", record["loss"]))
         elif self.scheduler is not None and by_step is None:
