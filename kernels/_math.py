@@ -149,6 +149,7 @@ LOG_SERIES = (
     3.999999999940941908e-01,
     6.666666666666735130e-01,
 )
+POWER_ACCURATE = 700.0  # |b ln a| below which a^b is neither 0 nor infinite, float64
 # pi / 2 in parts of 33, 33 and 53 bits: fdlibm, e_rem_pio2.c
 HALF_PI = (1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
 # erf(x) / x - 1 in x^2 for |x| < 1, and ln(1 - erf(x)) in x up to 4, float32
@@ -234,13 +235,13 @@ GAUSSIAN_TAIL = {
 }
 
 
-def _reduce(x: V, offset: int) -> tuple[V, V]:
-    """r = x - n ln 2, |r| <= ln(2) / 2 (and a rounding error), and bits whose low half holds n + offset."""
+def _reduce(x: V, offset: int) -> tuple[V, V, V]:
+    """r = x - n ln 2, |r| <= ln(2) / 2 (and a rounding error), n, and bits whose low half holds n + offset."""
     form = FORMATS[x.dtype]
     high, low = form.ln2
     shifted = fma(x, 1 / math.log(2.0), form.magic + offset)
     n = shifted - (form.magic + offset)
-    return fma(n, -low, fma(n, -high, x)), bits(shifted)
+    return fma(n, -low, fma(n, -high, x)), n, bits(shifted)
 
 
 def _expm1_near(r: V) -> V:
@@ -249,12 +250,18 @@ def _expm1_near(r: V) -> V:
 
 
 def exp(x: V) -> V:
-    """e^x = 2^n e^r with n = round(x / ln 2).
+    """e^x = 2^n e^r with n = round(x / ln 2)."""
+    form = FORMATS[x.dtype]
+    r, _, n = _reduce(clip(x, *form.exp_range), 2 * form.bias)
+    return _exp_scaled(r, n)
+
+
+def _exp_scaled(r: V, n: V) -> V:
+    """2^n e^r; the low half of n's bits holds n + 2 bias.
 
     2^n comes as two factors, so that results in the denormal range and just below infinity come out right.
     """
-    form = FORMATS[x.dtype]
-    r, n = _reduce(clip(x, *form.exp_range), 2 * form.bias)
+    form = FORMATS[r.dtype]
     half = n >> 1
     p = horner(r, (*form.expm1_tail, 1.0, 1.0))
     return p * from_bits(half << form.mantissa) * from_bits((n - half) << form.mantissa)
@@ -263,14 +270,14 @@ def exp(x: V) -> V:
 def _exp_normal(x: V) -> V:
     """e^x where that is a normal number."""
     form = FORMATS[x.dtype]
-    r, n = _reduce(x, form.bias)
+    r, _, n = _reduce(x, form.bias)
     return horner(r, (*form.expm1_tail, 1.0, 1.0)) * from_bits(n << form.mantissa)
 
 
 def expm1(x: V) -> V:
     """e^x - 1 = 2^n (e^r - 1) + (2^n - 1); exact to the last bits near 0."""
     form = FORMATS[x.dtype]
-    r, n = _reduce(clip(x, form.expm1_low, form.exp_range[1]), form.bias - 1)
+    r, _, n = _reduce(clip(x, form.expm1_low, form.exp_range[1]), form.bias - 1)
     half = from_bits(n << form.mantissa)  # 2^(n - 1), since 2^n may be infinite
     return where(absolute(x) < 2.0**-form.mantissa, x, fma(_expm1_near(r), half, half - 0.5) * 2)
 
@@ -278,7 +285,7 @@ def expm1(x: V) -> V:
 def _power_plus(x: V, scale: float) -> V:
     """scale (e^x + 1) = scale (2^n (e^r - 1) + 2^n + 1); the larger of the last two is added last, so that little is lost."""
     form = FORMATS[x.dtype]
-    r, n = _reduce(x, form.bias + int(math.log2(scale)))
+    r, _, n = _reduce(x, form.bias + int(math.log2(scale)))
     power = from_bits(n << form.mantissa)
     larger = power > scale
     return fma(_expm1_near(r), power, where(larger, scale, power)) + where(larger, power, scale)
@@ -300,15 +307,25 @@ def sigmoid(x: V) -> V:
     return form.sigmoid_scale / _power_plus(-held, form.sigmoid_scale)
 
 
-def _log_near(f: V, k: V) -> V:
-    """ln(1 + f) + k ln 2."""
+def sigmoid_and_slope(x: V) -> tuple[V, V]:
+    """s = sigmoid(x) and s' = s (1 - s), without the cancellation in 1 - s."""
+    e = exp(-absolute(x))
+    d = 1 / (e + 1)
+    return where(x < 0, e, 1.0) * d, e * d * d
+
+
+def _log_near(f: V, k: V | None = None) -> V:
+    """ln(1 + f), plus k ln 2 if there is a k."""
     high, low = FORMATS[f.dtype].ln2
+    rest = f.like(0.0) if k is None else k * low
     if f.dtype is np.float32:
-        return fma(k, high, f + fma(f * f, horner(f, LOG_TAIL), k * low))
-    s = f / (f + 2)
-    z = s * s
-    half_square = f * f * 0.5
-    return fma(k, high, f - (half_square - fma(s, half_square + z * horner(z, LOG_SERIES), k * low)))
+        y = f + fma(f * f, horner(f, LOG_TAIL), rest)
+    else:
+        s = f / (f + 2)
+        z = s * s
+        half_square = f * f * 0.5
+        y = f - (half_square - fma(s, half_square + z * horner(z, LOG_SERIES), rest))
+    return y if k is None else fma(k, high, y)
 
 
 def _exponent(x: V) -> tuple[V, V]:
@@ -319,15 +336,20 @@ def _exponent(x: V) -> tuple[V, V]:
     return from_bits((moved >> form.mantissa) | form.pattern(integer)) - (integer + form.bias), moved
 
 
-def log(x: V) -> V:
-    """ln x = k ln 2 + ln m with x = 2^k m."""
+def _log_parts(x: V) -> tuple[V, V]:
+    """k and f for x = 2^k (1 + f)."""
     form = FORMATS[x.dtype]
     denormal = x < 2.0 ** (1 - form.bias)
-    lift = 2.0 ** (form.mantissa + 2)
-    k, moved = _exponent(where(denormal, x * lift, x))
+    lift = form.mantissa + 2
+    k, moved = _exponent(where(denormal, x * 2.0**lift, x))
     m = from_bits((moved & (2**form.mantissa - 1)) + form.pattern(form.log_low))
-    y = _log_near(m - 1, k - where(denormal, x.like(form.mantissa + 2), 0.0))
-    return _log_limits(x, x, y)
+    return k - where(denormal, k.like(lift), 0.0), m - 1
+
+
+def log(x: V) -> V:
+    """ln x = k ln 2 + ln(1 + f) with x = 2^k (1 + f)."""
+    k, f = _log_parts(x)
+    return _log_limits(x, x, _log_near(f, k))
 
 
 def log1p(x: V) -> V:
@@ -419,16 +441,23 @@ def cos(x: V) -> V:
 def power(a: V, b: Operand) -> V:
     """a^b = e^(b ln |a|) with the sign of a where b is odd; float32 is computed in float64.
 
-    The limits are those of C and NumPy: a^0 = 1^b = 1 even for NaN, and NaN for a negative a and a fractional b.
+    With |a| = 2^k (1 + f) the reduced exponent is (b k - n) ln 2 + b ln(1 + f), so that an error grows with ln(1 + f) only and
+    powers of two are exact. The limits are those of C and NumPy: a^0 = 1^b = 1 even for NaN, and NaN for a negative a and a
+    fractional b.
     """
     b = a.like(b)
     if a.dtype is np.float32:
         return single(power(double(a), double(b)))
+    form = FORMATS[np.float64]
     size = absolute(a)
-    y = where(size == 1, 1.0, exp(b * log(size)))
+    k, f = _log_parts(size)
+    exponent = b * _log_limits(size, size, _log_near(f, k))
+    r, n, shifted = _reduce(clip(exponent, *form.exp_range), 2 * form.bias)
+    accurate = fma(fma(b, k, -n), math.log(2.0), b * _log_near(f))
+    y = _exp_scaled(where(absolute(exponent) < POWER_ACCURATE, accurate, r), shifted)
+    y = where(size == 1, 1.0, y)
     half = b * 0.5
-    odd = (floor(b) == b) & (floor(half) != half)
-    y = where(odd, copysign(y, a), y)
+    y = where((floor(b) == b) & (floor(half) != half), copysign(y, a), y)
     y = where((a < 0) & (floor(b) != b) & (size < math.inf), math.nan, y)
     y = where(b != b, b, y)
     return where((b == 0) | (a == 1), 1.0, y)

@@ -124,7 +124,7 @@ class _Nest:
         buffers = [b.bitcast(b.alloca(ir.VectorType(a.item, self.width)), I8.as_pointer()) for a in self.arrays.values()]
         moves = [b.select(repeat, I64(0), I64(a.bytes * self.width)) for a, repeat in zip(self.arrays.values(), repeats, strict=True)]
         walk = _Rows(self, [b.mul(first, stride) for stride in strides])
-        with _loop(b, b.sub(row_stop, first_row)) as (at_first, _):
+        with _Loop(b, b.sub(row_stop, first_row)) as (at_first, _):
             walk.advance(b.select(at_first, first_row, I64(1)))
             pointers = walk.pointers()
             with b.if_then(fits):
@@ -132,10 +132,10 @@ class _Nest:
                     p if name in self.outputs else self._base(a, p, repeat, buffer)
                     for (name, a), p, repeat, buffer in zip(self.arrays.items(), pointers, repeats, buffers, strict=True)
                 ]
-                with _loop(b, vectors, bases, moves) as (_, at):
+                with _Loop(b, vectors, bases, moves) as (_, at):
                     self._apply(at, self.width)
             rest = [b.gep(p, [b.mul(in_vectors, stride)]) for p, stride in zip(pointers, strides, strict=True)]
-            with _loop(b, b.sub(count, in_vectors), rest, strides) as (_, at):
+            with _Loop(b, b.sub(count, in_vectors), rest, strides) as (_, at):
                 self._apply(at, 1)
 
     def _base(self, a: _Operand, pointer: ir.Value, repeats: ir.Value, buffer: ir.Value) -> ir.Value:
@@ -212,8 +212,8 @@ class _Rows:
         b.position_at_end(done)
 
 
-class _loop:
-    """`with _loop(builder, count, pointers, steps) as (first, at)`: run the body `count` times.
+class _Loop:
+    """`with _Loop(builder, count, pointers, steps) as (first, at)`: run the body `count` times.
 
     `at` are the pointers, which move by `steps` bytes from one time to the next; `first` holds the first time only.
     """

@@ -9,6 +9,7 @@ from .._nest import elementwise
 from ..reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 MISH_ONE = 20.0  # from there on, tanh(softplus(x)) is 1 in float64
+GELU_SLOPE = 2 * math.sqrt(2 / math.pi)  # gelu_tanh is x sigmoid(2 u); this is 2 u' at 0
 GELU_TANH_FLAT = 20.0  # beyond it, the tanh in gelu is -1 or 1
 
 sigmoid = elementwise(_math.sigmoid)
@@ -104,24 +105,17 @@ def gelu_grad(dy: V, x: V) -> V:
     return dy * where(x < 0, slope, 1 - slope)
 
 
-def _sigmoid_of_gelu(x: V) -> tuple[V, V]:
-    """(1 + tanh u) / 2 = sigmoid(2 u), and 2 u'."""
-    square = x * x
-    slope = 2 * math.sqrt(2 / math.pi)
-    return _math.sigmoid(x * fma(square, slope * GELU_CUBIC, slope)), fma(square, 3 * slope * GELU_CUBIC, slope)
-
-
 @elementwise
 def gelu_tanh(x: V) -> V:
-    s, _ = _sigmoid_of_gelu(x)
-    return x * s
+    return x * _math.sigmoid(x * fma(x * x, GELU_SLOPE * GELU_CUBIC, GELU_SLOPE))
 
 
 @elementwise
 def gelu_tanh_grad(dy: V, x: V) -> V:
     x = clip(x, -GELU_TANH_FLAT, GELU_TANH_FLAT)
-    s, du = _sigmoid_of_gelu(x)
-    return dy * (s + x * s * (1 - s) * du)
+    square = x * x
+    s, slope = _math.sigmoid_and_slope(x * fma(square, GELU_SLOPE * GELU_CUBIC, GELU_SLOPE))
+    return dy * (s + x * slope * fma(square, 3 * GELU_SLOPE * GELU_CUBIC, GELU_SLOPE))
 
 
 @elementwise
@@ -131,8 +125,8 @@ def silu(x: V) -> V:
 
 @elementwise
 def silu_grad(dy: V, x: V) -> V:
-    s = _math.sigmoid(x)
-    return dy * s * (x * (1 - s) + 1)
+    s, slope = _math.sigmoid_and_slope(x)
+    return dy * (s + x * slope)
 
 
 def _mish_parts(x: V) -> tuple[V, V, V]:

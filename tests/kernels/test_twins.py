@@ -1,0 +1,102 @@
+"""Every compiled kernel computes what its NumPy twin computes, whatever the sizes, layouts and number of workers."""
+
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+from fastnn.kernels import KERNELS
+from fastnn.kernels import compiled as compiled_families
+from fastnn.kernels._nest import Formula
+from fastnn.kernels.reference import FAMILIES
+from kernel_cases import LAYOUTS, SHAPES, Case, compiled, reads_outputs, variants
+
+from fastnn import kernels
+
+# Errors are measured in units of precision * (1 + |reference|), the reference being the twin in float64; where a result is a sum, whose
+# terms may cancel, in units of precision * (1 + the largest |reference|).
+PRECISION = {"f4": 2.0**-23, "f8": 1e-12}
+BOUND = 4
+BOUNDS = {"bce_with_logits": 32}  # the difference of two products with x, which is large
+ELEMENTWISE = [v for v in variants() if KERNELS[v[0]].signature.nested]
+STRUCTURED = [v for v in variants() if not KERNELS[v[0]].signature.nested]
+LEAD = {"f4": np.float32, "f8": np.float64}
+
+
+def assert_close(kernel, got, wanted):
+    for name, y, reference in zip(kernel.signature.parameters, got, wanted, strict=False):
+        if y.dtype.kind != "f":
+            np.testing.assert_array_equal(y, reference, err_msg=f"{kernel.name}: {name}")
+            continue
+        scale = np.abs(reference) if kernel.signature.nested else np.max(np.abs(reference), initial=0)
+        unit = PRECISION[y.dtype.str[1:]] * (1 + scale)
+        assert np.isfinite(reference).all(), f"{kernel.name}: {name} is not finite"
+        error = np.max(np.abs(y - reference) / unit, initial=0)
+        assert error <= BOUNDS.get(kernel.name, BOUND), f"{kernel.name}: {name} of shape {y.shape} is {error:.1f} units off"
+
+
+def check(case, dtypes):
+    whole = case.run(dtypes)
+    assert_close(case.kernel, whole, case.reference())
+    for y, again in zip(whole, case.run(dtypes, parts=3), strict=True):
+        assert y.tobytes() == again.tobytes(), "the result depends on how the work is divided"
+
+
+@pytest.mark.parametrize(("name", "dtypes"), ELEMENTWISE)
+def test_elementwise_kernels_equal_their_twins(name, dtypes):
+    for seed, shape in enumerate(SHAPES):
+        check(Case(KERNELS[name], dtypes, seed, shape=shape), dtypes)
+        check(Case(KERNELS[name], dtypes, seed, LAYOUTS[1 + seed % 3], shape, broadcast=seed % 2 == 1), dtypes)
+
+
+@pytest.mark.parametrize(("name", "dtypes"), STRUCTURED)
+def test_structured_kernels_equal_their_twins(name, dtypes):
+    for seed in range(12):
+        check(Case(KERNELS[name], dtypes, seed, LAYOUTS[seed % 4]), dtypes)
+
+
+@pytest.mark.parametrize(("name", "dtypes"), [v for v in ELEMENTWISE if not reads_outputs(KERNELS[v[0]])])
+def test_an_elementwise_output_may_be_one_of_the_inputs(name, dtypes):
+    kernel = KERNELS[name]
+    case = Case(kernel, dtypes, seed=5, shape=(5, 13))
+    wanted = case.run(dtypes)[0]
+    for i, operand in enumerate(case.operands[1:], start=1):
+        if isinstance(operand, np.ndarray) and operand.dtype == wanted.dtype and kernel.signature.outputs == 1:
+            operands = list(case.operands)
+            operands[0] = operands[i] = operand.copy()
+            kernels.run(name, *operands)
+            np.testing.assert_array_equal(operands[0], wanted)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_compiled_kernel_has_the_parameters_of_its_twin(name):
+    kernel = KERNELS[name]
+    implementation = compiled(kernel)
+    parameters = list(kernel.signature.parameters)
+    if isinstance(implementation, Formula):
+        assert set(implementation.arguments) <= set(parameters)
+        assert set(parameters[kernel.signature.outputs :]) <= set(implementation.arguments)
+    else:
+        first, *rest = inspect.signature(implementation).parameters
+        assert first == "team"
+        assert rest == parameters
+
+
+@pytest.mark.parametrize("family", [f.__name__.rpartition(".")[2] for f in FAMILIES])
+def test_every_compiled_kernel_has_a_twin(family):
+    module = __import__(f"{compiled_families.__name__}.{family}", fromlist=["*"])
+    formulas = {name for name, value in vars(module).items() if isinstance(value, Formula)}
+    functions = {
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value)
+        and value.__module__ == module.__name__
+        and next(iter(inspect.signature(value).parameters), "") == "team"
+    }
+    twins = {name for name, kernel in KERNELS.items() if kernel.family == family}
+    assert {name for name in formulas | functions if not name.startswith("_")} == twins
+
+
+def test_there_is_a_file_of_compiled_kernels_for_each_family():
+    files = {m.name for m in pkgutil.iter_modules(compiled_families.__path__)}
+    assert {f.__name__.rpartition(".")[2] for f in FAMILIES} <= files
