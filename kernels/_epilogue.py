@@ -41,9 +41,8 @@ def finish(typingctx: Any, epilogue: Any, c: Any, c_row: Any, extra: Any, extra_
     return signature(types.none, *[types.int64] * 7, like), emit
 
 
-def _block(
-    b: ir.IRBuilder, item: ir.Type, formula: Any, c: ir.Value, c_row: ir.Value, extra: ir.Value, extra_row: ir.Value, rows: ir.Value, cols: ir.Value
-) -> None:  # fmt: skip
+def _block(b: ir.IRBuilder, item: ir.Type, formula: Any, *place: ir.Value) -> None:
+    c, c_row, extra, extra_row, rows, cols = place
     bytes, vector = _vectors(item)
     lanes = vector.count
     mover = _Tile(b, item, 1, 1, False)

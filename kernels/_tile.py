@@ -32,12 +32,6 @@ def _vectors(item: ir.Type) -> tuple[int, ir.Type]:
     return bytes, lanewise(item, lanes)
 
 
-def _opaque(b: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """`value`, of which LLVM does not know where it comes from: it would turn row offsets into one long chain of additions."""
-    same = ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0")
-    return b.call(same, [value])
-
-
 class _Tile:
     """Emits one tile of `rows` x `vectors`; with `masked`, only the first `cols` lanes of its last vector exist."""
 
@@ -67,6 +61,8 @@ class _Tile:
         masks: list[ir.Value | None] = [None] * self.vectors
         if self.masked:
             masks[-1] = _lane_mask(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
+        for i in range(self.rows):
+            _prefetch(b, b.add(operands["base"], b.mul(I64(i), operands["base_row"])))
         totals = self._products(operands, masks)
         step = lanes * self.bytes
         with b.if_else(b.fcmp_ordered("==", operands["beta"], ir.Constant(self.item, 0.0))) as (fresh, added):
@@ -122,6 +118,12 @@ class _Tile:
         return sums
 
 
+def _prefetch(b: ir.IRBuilder, address: ir.Value) -> None:
+    """Bring the cache line at an address closer, to be read and written soon."""
+    pointer = b.inttoptr(address, ir.IntType(8).as_pointer())
+    _masked(b, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(1), I32(3), I32(1)])
+
+
 NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta")
 
 
@@ -139,12 +141,10 @@ def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: 
         operands = dict(zip(NAMES, values, strict=True))
         done = builder.append_basic_block("tile_done")
         lanes = _vectors(item)[1].count
-        for vectors, masked in ((NV, False), (1, True)):
-            chosen = builder.append_basic_block(f"tile_{vectors}")
-            following = builder.append_basic_block("tile_next")
-            builder.cbranch(
-                builder.icmp_signed(">=" if not masked else ">", operands["cols"], I64(NV * lanes if not masked else 0)), chosen, following
-            )
+        # whole tiles, then those whose last vector is cut off, the more vectors the earlier
+        for vectors, masked, fewest in ((NV, False, NV * lanes), *((v, True, (v - 1) * lanes + 1) for v in range(NV, 0, -1))):
+            chosen, following = (builder.append_basic_block(name) for name in (f"tile_{vectors}", "tile_narrower"))
+            builder.cbranch(builder.icmp_signed(">=", operands["cols"], I64(fewest)), chosen, following)
             builder.position_at_end(chosen)
             switch = builder.switch(operands["rows"], done)
             for count in range(1, tile_rows() + 1):

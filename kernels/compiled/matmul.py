@@ -1,19 +1,28 @@
-"""Matrix products on the micro-kernel of `_tile`: blocking, packing, and the split among workers."""
+"""Matrix products on the micro-kernel of `_tile`: blocking, packing, and the split among workers.
+
+Blocks of A (MC x KC) that lie badly are copied so that a tile reads them in order, and stay in the level-2 cache; so do GROUP panels of B
+(KC x NR each), of which one at a time is in the level-1 cache. A sum over K is never split among workers, and whether operands are
+copied depends on the whole product only: results are bitwise the same for any number of workers.
+"""
 
 from .. import _host
 from .._epilogue import finish
+from .._gemv import DOTS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots
 from .._simd import width
 from .._tile import NV, address, copy_row, peek, poke, stack_buffer, tile, tile_rows, transpose_block
 
 MR = tile_rows()
-KC_BYTES = 1024  # bytes of one row of a packed block along K: the panel of B then fills half of a 32 KiB level-1 cache
+KC_BYTES = 1024  # bytes of one row of a packed block along K: a panel of B then fills half of a 32 KiB level-1 cache
+GROUP = 4  # panels of B that are copied together: a row of them is a few cache lines long, so that pages are visited less often
 A_BLOCK_BYTES = min(_host.cache_bytes(2) // 2, 512 << 10)
 B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
-PACK_B_TILES = 6  # so many tiles must use a panel of B before copying it pays
+FEW_TILES = 4  # so few tiles using a panel of B do not repay a copy
+IN_CACHE = 32 << 10  # bytes of B that need no copy
 PAGE = 4096
+ROW_BLOCK = 4096  # items of a single row of C that stay in the level-1 cache while K runs by
 
-block_of_a = stack_buffer(A_BLOCK_BYTES + 64)
-panel_of_b = stack_buffer(B_PANEL_BYTES * 2)
+block_of_a = stack_buffer(A_BLOCK_BYTES)
+panels_of_b = stack_buffer(B_PANEL_BYTES * 2 * GROUP)
 
 
 def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
@@ -53,16 +62,36 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                     poke(c_at + matrix * c_step + i * c_row + j * item, peek(source, alpha))
         base_at, base_step, base_row = c_at, c_step, c_row
 
-    KC = KC_BYTES // item
-    MC = A_BLOCK_BYTES // KC_BYTES // MR * MR
     b_rows_contiguous = b_col == item or N == 1
-    pack_b = not b_rows_contiguous or (M > PACK_B_TILES * MR and K * N * item > 32768)
-    pack_a = N > 4 * NR and M > MR and ((a_col != item and a_col >= PAGE) or (a_row % PAGE == 0 and M * K * item > A_BLOCK_BYTES))
-    if not pack_a and not pack_b:
-        KC = K
-    abuf, bbuf = block_of_a(), panel_of_b()
+    vector = M == 1 and (b_rows_contiguous or (b_row == item and a_col == item))
+    MC = A_BLOCK_BYTES // KC_BYTES // MR * MR
+    pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > IN_CACHE)
+    pack_a = N > GROUP * NR and M > MR and (a_col >= PAGE or (a_row % PAGE == 0 and M * K * item > A_BLOCK_BYTES))
+    KC = KC_BYTES // item if pack_a or pack_b else max(K, 1)
+    NC = GROUP * NR if pack_b else max(N, 1)
+    panel = KC * NR * item
+    abuf, bbuf = block_of_a(), panels_of_b()
     for _ in range(batch):
-        for kk in range(0, max(K, 1), max(KC, 1)):
+        if vector:
+            for jj in range(n_start, n_stop, ROW_BLOCK):
+                jj_stop = min(jj + ROW_BLOCK, n_stop)
+                if b_rows_contiguous:
+                    for j in range(jj, jj_stop):
+                        poke(c_at + j * item, zero if beta == 0 else beta * peek(base_at + j * item, alpha))
+                    k = 0
+                    while k < K:
+                        count = ROWS_AT_ONCE if k + ROWS_AT_ONCE <= K else 1
+                        add_rows(c_at + jj * item, jj_stop - jj, b_at + k * b_row + jj * item, b_row, a_at + k * a_col, a_col, count, alpha)
+                        k += count
+                else:
+                    j = jj
+                    while j < jj_stop:
+                        count = DOTS_AT_ONCE if j + DOTS_AT_ONCE <= jj_stop else 1
+                        dots(c_at + j * item, base_at + j * item, b_at + j * b_col, b_col, a_at, K, count, alpha, beta)
+                        j += count
+            if epilogue != 0:
+                finish(epilogue, c_at + n_start * item, c_row, extra_at + n_start * item, extra_row, M, n_stop - n_start, alpha)
+        for kk in range(0, 0 if vector else max(K, 1), KC):
             depth = min(KC, K - kk)
             base_now, base_row_now, beta_now = base_at, base_row, beta
             if kk > 0:
@@ -70,55 +99,58 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
             for mm in range(m_start, m_stop, MC):
                 mm_stop = min(mm + MC, m_stop)
                 if pack_a:
-                    for i in range(mm, mm_stop, MR):
-                        rows = min(MR, mm_stop - i)
-                        target = abuf + (i - mm) * depth * item
+                    i = mm
+                    while i < mm_stop:
+                        left = mm_stop - i
+                        rows = (left - 1) // ((left + MR - 1) // MR) + 1
                         source = a_at + i * a_row + kk * a_col
                         for k in range(depth):
                             for r in range(rows):
-                                poke(target + (k * rows + r) * item, peek(source + r * a_row + k * a_col, alpha))
-                j = n_start
-                while j < n_stop:
-                    cols = min(NR, n_stop - j)
-                    b_now, b_row_now = b_at + kk * b_row + j * b_col, b_row
+                                poke(abuf + ((i - mm) * depth + k * rows + r) * item, peek(source + r * a_row + k * a_col, alpha))
+                        i += rows
+                for jj in range(n_start, n_stop, NC):
+                    jj_stop = min(jj + NC, n_stop)
                     if pack_b:
+                        source = b_at + kk * b_row + jj * b_col
                         if b_rows_contiguous:
                             for k in range(depth):
-                                copy_row(bbuf + k * NR * item, b_now + k * b_row, cols, alpha)
+                                for j in range(0, jj_stop - jj, NR):
+                                    copy_row(
+                                        bbuf + j // NR * panel + k * NR * item,
+                                        source + k * b_row + j * item,
+                                        min(NR, jj_stop - jj - j),
+                                        alpha,
+                                    )
                         else:
-                            whole = 0
-                            if b_row == item:
-                                whole = depth // W * W
-                                for q in range(0, cols // W * W, W):
-                                    for k in range(0, whole, W):
-                                        transpose_block(bbuf + (k * NR + q) * item, NR * item, b_now + q * b_col + k * item, b_col, alpha)
-                            for q in range(NR):
-                                first = whole if q < cols // W * W else 0
-                                for k in range(first, depth):
-                                    poke(bbuf + (k * NR + q) * item, peek(b_now + q * b_col + k * b_row, alpha) if q < cols else zero)
-                        b_now, b_row_now = bbuf, NR * item
-                    if cols < NR and cols > W and not pack_b:
-                        cols = W
-                    q = 0
-                    while q < cols:
-                        count = cols if cols == NR else min(W, cols - q)
+                            whole = depth // W * W if b_row == item else 0
+                            for q in range(0, jj_stop - jj, W):
+                                target = bbuf + q // NR * panel + q % NR * item
+                                squares = whole if q + W <= jj_stop - jj else 0
+                                for k in range(0, squares, W):
+                                    transpose_block(target + k * NR * item, NR * item, source + q * b_col + k * item, b_col, alpha)
+                                for r in range(min(W, jj_stop - jj - q)):
+                                    for k in range(squares, depth):
+                                        poke(target + (k * NR + r) * item, peek(source + (q + r) * b_col + k * b_row, alpha))
+                    for j in range(jj, jj_stop, NR):
+                        cols = min(NR, jj_stop - j)
+                        b_now, b_row_now = b_at + kk * b_row + j * item, b_row
+                        if pack_b:
+                            b_now, b_row_now = bbuf + (j - jj) // NR * panel, NR * item
                         i = mm
                         while i < mm_stop:
-                            rows = min(MR, mm_stop - i)
+                            left = mm_stop - i
+                            rows = (left - 1) // ((left + MR - 1) // MR) + 1  # tiles of nearly equal height
+                            a_now, a_row_now, a_col_now = a_at + i * a_row + kk * a_col, a_row, a_col
                             if pack_a:
                                 a_now, a_row_now, a_col_now = abuf + (i - mm) * depth * item, item, rows * item
-                            else:
-                                a_now, a_row_now, a_col_now = a_at + i * a_row + kk * a_col, a_row, a_col
-                            here = i * c_row + (j + q) * item
-                            beneath = base_now + i * base_row_now + (j + q) * item
-                            tile(a_now, a_row_now, a_col_now, b_now + q * item, b_row_now, c_at + here, c_row, beneath, base_row_now,
-                                 depth, rows, count, alpha, beta_now)  # fmt: skip
+                            target = c_at + i * c_row + j * item
+                            beneath = base_now + i * base_row_now + j * item
+                            tile(a_now, a_row_now, a_col_now, b_now, b_row_now, target, c_row, beneath, base_row_now, depth, rows, cols,
+                                 alpha, beta_now)  # fmt: skip
                             i += rows
-                        q += count
-                    if epilogue != 0 and kk + depth == K:
-                        here = mm * c_row + j * item
-                        finish(epilogue, c_at + here, c_row, extra_at + mm * extra_row + j * item, extra_row, mm_stop - mm, cols, alpha)
-                    j += cols
+                        if epilogue != 0 and kk + depth == K:
+                            target = c_at + mm * c_row + j * item
+                            finish(epilogue, target, c_row, extra_at + mm * extra_row + j * item, extra_row, mm_stop - mm, cols, alpha)
         c_at += c_step
         a_at += a_step
         b_at += b_step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ...kernels import KERNELS, Instruction
@@ -70,8 +72,7 @@ def _pieces(recording: Recording, n: int, instruction: Instruction) -> list[Inst
         return x[start:stop] if k in flat else x
 
     return [
-        Instruction(instruction.kernel, tuple(part(k, x, a, b) for k, x in enumerate(instruction.operands)))
-        for a, b in zip(edges, edges[1:], strict=False)
+        Instruction(instruction.kernel, tuple(part(k, x, a, b) for k, x in enumerate(instruction.operands))) for a, b in pairwise(edges)
     ]
 
 

@@ -1,0 +1,122 @@
+"""A vector times a matrix: every item of the matrix is read once, in the order in which it lies, so memory sets the pace."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing.templates import signature
+from numba.extending import intrinsic
+
+from ._formula import V, constant, fma, splat
+from ._rows import _halved
+from ._simd import I64, LLVM_ITEMS, _lane_mask
+from ._tile import _Tile, _vectors
+
+ROWS_AT_ONCE = 8  # rows of the matrix added to the result in one pass over it
+DOTS_AT_ONCE = 4  # columns whose products with the vector are summed side by side
+CHAINS = 2  # partial sums of each, against the latency of the additions
+
+
+def _scalar(b: ir.IRBuilder, item: ir.Type, address: ir.Value) -> ir.Value:
+    return b.load(b.inttoptr(address, item.as_pointer()))
+
+
+@intrinsic
+def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_col: Any, count: Any, alpha: Any) -> Any:
+    """c += alpha sum_k a_k b_k over `count` rows of b, either ROWS_AT_ONCE or 1; addresses and strides in bytes, rows contiguous."""
+    item = LLVM_ITEMS[alpha]
+    bytes, vector = _vectors(item)
+    lanes = vector.count
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        c, cols, b, b_row, a, a_col, count, alpha = values
+        mover = _Tile(builder, item, 1, 1, False)
+
+        def rows(number: int) -> None:
+            places = [builder.add(b, builder.mul(I64(k), b_row)) for k in range(number)]
+            factors = [builder.fmul(alpha, _scalar(builder, item, builder.add(a, builder.mul(I64(k), a_col)))) for k in range(number)]
+            repeated = [V(builder, splat(builder, f, lanes)) for f in factors]
+
+            def column(offset: ir.Value, mask: ir.Value | None) -> None:
+                total = V(builder, mover._load(builder.add(c, offset), mask))
+                for place, factor in zip(places, repeated, strict=True):
+                    total = fma(V(builder, mover._load(builder.add(place, offset), mask)), factor, total)
+                mover._store(total.value, builder.add(c, offset), mask)
+
+            whole = builder.sdiv(cols, I64(lanes))
+            with cgutils.for_range(builder, whole) as loop:
+                column(builder.mul(loop.index, I64(lanes * bytes)), None)
+            rest = builder.sub(cols, builder.mul(whole, I64(lanes)))
+            with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
+                column(builder.mul(whole, I64(lanes * bytes)), _lane_mask(builder, rest, lanes))
+
+        with builder.if_else(builder.icmp_signed("==", count, I64(ROWS_AT_ONCE))) as (several, single):
+            with several:
+                rows(ROWS_AT_ONCE)
+            with single:
+                rows(1)
+        return context.get_dummy_value()
+
+    return signature(types.none, *[types.int64] * 7, alpha), emit
+
+
+@intrinsic
+def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: Any, count: Any, alpha: Any, beta: Any) -> Any:
+    """c_j = alpha sum_k a_k b_kj + beta base_j for `count` columns of b, either DOTS_AT_ONCE or 1, each contiguous along k."""
+    item = LLVM_ITEMS[alpha]
+    bytes, vector = _vectors(item)
+    lanes = vector.count
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        c, base, b, b_col, a, depth, count, alpha, beta = values
+        mover = _Tile(builder, item, 1, 1, False)
+        zero = constant(vector, 0.0)
+
+        def columns(number: int) -> None:
+            places = [builder.add(b, builder.mul(I64(j), b_col)) for j in range(number)]
+            with builder.goto_entry_block():
+                totals = [[builder.alloca(vector) for _ in range(CHAINS)] for _ in range(number)]
+            for chain in totals:
+                for total in chain:
+                    builder.store(zero, total)
+
+            def step(offset: ir.Value, chains: int, mask: ir.Value | None) -> None:
+                for u in range(chains):
+                    here = builder.add(offset, I64(u * lanes * bytes))
+                    left = V(builder, mover._load(builder.add(a, here), mask))
+                    for place, chain in zip(places, totals, strict=True):
+                        right = V(builder, mover._load(builder.add(place, here), mask))
+                        builder.store(fma(left, right, V(builder, builder.load(chain[u]))).value, chain[u])
+
+            whole = builder.sdiv(depth, I64(CHAINS * lanes))
+            with cgutils.for_range(builder, whole) as loop:
+                step(builder.mul(loop.index, I64(CHAINS * lanes * bytes)), CHAINS, None)
+            done = builder.mul(whole, I64(CHAINS * lanes))
+            rest = builder.sub(depth, done)
+            with cgutils.for_range(builder, builder.sdiv(builder.add(rest, I64(lanes - 1)), I64(lanes))) as loop:
+                past = builder.add(done, builder.mul(loop.index, I64(lanes)))
+                step(builder.mul(past, I64(bytes)), 1, _lane_mask(builder, builder.sub(depth, past), lanes))
+            for j, chain in enumerate(totals):
+                total = V(builder, builder.load(chain[0]))
+                for other in chain[1:]:
+                    total = total + V(builder, builder.load(other))
+                result = builder.fmul(alpha, _halved(total, 1, operator.add).value)
+                at = builder.inttoptr(builder.add(c, I64(j * bytes)), item.as_pointer())
+                with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
+                    with fresh:
+                        builder.store(result, at)
+                    with added:
+                        old = _scalar(builder, item, builder.add(base, I64(j * bytes)))
+                        builder.store(builder.fadd(result, builder.fmul(beta, old)), at)
+
+        with builder.if_else(builder.icmp_signed("==", count, I64(DOTS_AT_ONCE))) as (several, single):
+            with several:
+                columns(DOTS_AT_ONCE)
+            with single:
+                columns(1)
+        return context.get_dummy_value()
+
+    return signature(types.none, *[types.int64] * 7, alpha, alpha), emit
