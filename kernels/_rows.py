@@ -1,4 +1,4 @@
-"""Loops over rows and columns around formulas: what structured kernels are made of.
+"""Loops over rows around formulas: what structured kernels are made of.
 
     @row(stores=1, folds=(SUM,))
     def _exponentials(x, top):
@@ -18,7 +18,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -28,12 +27,10 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, constant, convert, double, lanewise, maximum, minimum, splat, where
+from ._formula import V, constant, convert, lanewise, maximum, minimum, splat, where
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
 
 BLOCK = 4096  # items of a row that are added up in the array's own dtype
-ROWS = 8  # rows of a matrix whose columns are added up in the array's own dtype
-TILE = 512  # columns whose sums stay in the level-1 cache at a time
 DOUBLE = ir.DoubleType()
 
 
@@ -75,7 +72,7 @@ def row(stores: int = 0, folds: tuple[Fold, ...] = (), registers: int = 4) -> Ca
 
             return signature(result, *arguments), emit
 
-        return _intrinsic(names, typing)
+        return formula_intrinsic(names, typing)
 
     return decorate
 
@@ -90,32 +87,10 @@ def first(formula: Callable[..., Any]) -> Any:
 
         return signature(types.int64, *arguments), emit
 
-    return _intrinsic(names, typing)
+    return formula_intrinsic(names, typing)
 
 
-def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
-    """Make a formula a loop that sums what it returns over the rows of matrices, for each column from `low` to `high` - 1.
-
-    The loop is called with `sums` output rows, low, high, and then the formula's arguments: matrices of equal shape (contiguous),
-    arrays with one item per column or, where named in `by_row`, per row, and numbers.
-    """
-
-    def decorate(formula: Callable[..., Any]) -> Any:
-        names = [*(f"out{i}" for i in range(sums)), "low", "high", *inspect.signature(formula).parameters]
-
-        def typing(*arguments: types.Type) -> Any:
-            def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-                _Columns(context, b, formula, names, sig.args, values, sums=sums, by_row=by_row).emit()
-                return context.get_dummy_value()
-
-            return signature(types.none, *arguments), emit
-
-        return _intrinsic(names, typing)
-
-    return decorate
-
-
-def _intrinsic(names: Sequence[str], typing: Callable[..., Any]) -> Any:
+def formula_intrinsic(names: Sequence[str], typing: Callable[..., Any]) -> Any:
     """A Numba intrinsic with named arguments; Numba reads their names from its signature."""
 
     def definition(typingctx: Any, *arguments: types.Type) -> Any:
@@ -148,7 +123,7 @@ def _halved(value: V, lanes: int, combine: Callable[[V, V], V]) -> V:
     return V(b, b.extract_element(value.value, I32(0))) if lanes == 1 and isinstance(value.type, ir.VectorType) else value
 
 
-class _Loop:
+class Loop:
     """One use of a formula: what its arguments are inside the function that is being built."""
 
     def __init__(
@@ -217,7 +192,7 @@ class _Loop:
             emit(_lane_mask(self.b, count, self.lanes))
 
 
-class _Row(_Loop):
+class _Row(Loop):
     def __init__(self, *use: Any, stores: int = 0, folds: tuple[Fold, ...] = ()) -> None:
         super().__init__(*use)
         self.outputs = list(self.pointers)[:stores]
@@ -250,9 +225,14 @@ class _Row(_Loop):
                 b.store(fold.combine(V(b, b.load(result)), one).value, result)
         return [b.load(result) for result in results]
 
-    def blocks(self) -> Any:
-        """Loop over blocks of the row, each given as (start, stop): one block unless there are sums."""
-        return _blocks(self, BLOCK if any(fold.wide for fold in self.folds) else None)
+    @contextmanager
+    def blocks(self) -> Iterator[tuple[ir.Value, ir.Value]]:
+        """Loop over blocks of the row, each given as (start, stop): the whole row unless there are sums."""
+        if not any(fold.wide for fold in self.folds):
+            yield I64(0), self.length
+            return
+        with self.each(I64(0), self.length, BLOCK) as (start, _):
+            yield start, self.smaller(self.b.add(start, I64(BLOCK)), self.length)
 
     def apply(self, j: ir.Value, lanes: int, partial: list[ir.Value], mask: ir.Value | None = None) -> None:
         """The formula at items j, j + 1, ...: load its arguments, store its first results, fold the others."""
@@ -297,76 +277,6 @@ class _Row(_Loop):
         return b.load(found)
 
 
-@contextmanager
-def _blocks(loop: _Row, size: int | None) -> Iterator[tuple[ir.Value, ir.Value]]:
-    if size is None:
-        yield I64(0), loop.length
-        return
-    with loop.each(I64(0), loop.length, size) as (start, _):
-        yield start, loop.smaller(loop.b.add(start, I64(size)), loop.length)
-
-
-class _Columns(_Loop):
-    """Row by row through the matrices, in tiles of columns whose float64 sums stay in cache."""
-
-    def __init__(self, *use: Any, sums: int, by_row: tuple[str, ...]) -> None:
-        super().__init__(*use)
-        self.outputs = list(self.pointers)[:sums]
-        self.by_row = by_row
-        self.matrices = [name for name, shape in self.shapes.items() if len(shape) == 2]
-        self.rows, self.columns = self.shapes[self.matrices[0]]
-        self.totals = [self.variable(DOUBLE, TILE) for _ in self.outputs]
-
-    def emit(self) -> None:
-        b, high = self.b, self.numbers["high"]
-        many = self.rounded(self.rows, ROWS)
-        with self.each(self.numbers["low"], high, TILE) as (start, _):
-            stop = self.smaller(b.add(start, I64(TILE)), high)
-            self.across(start, stop, self.clear)
-            with self.each(I64(0), many, ROWS) as (r, _):
-                self.across(start, stop, partial(self.add, [b.add(r, I64(k)) for k in range(ROWS)]))
-            with self.each(many, self.rows, 1) as (r, _):
-                self.across(start, stop, partial(self.add, [r]))
-            self.across(start, stop, self.write)
-
-    def across(self, start: ir.Value, stop: ir.Value, emit: Callable[..., None]) -> None:
-        """`emit(column, place in the tile, mask)` over the columns of a tile."""
-        b = self.b
-        singles = b.add(start, self.rounded(b.sub(stop, start), self.lanes))
-        with self.each(start, singles, self.lanes) as (j, _):
-            emit(j, b.sub(j, start), None)
-        self.edge(singles, stop, lambda mask: emit(singles, b.sub(singles, start), mask))
-
-    def total(self, at: int, place: ir.Value) -> ir.Value:
-        return self.b.bitcast(self.b.gep(self.totals[at], [place]), lanewise(DOUBLE, self.lanes).as_pointer())
-
-    def clear(self, j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
-        for at in range(len(self.outputs)):
-            self.b.store(constant(lanewise(DOUBLE, self.lanes), 0.0), self.total(at, place), align=8)
-
-    def add(self, rows: list[ir.Value], j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
-        b = self.b
-        sums: list[V] = []
-        for r in rows:
-            known = {name: self.repeated(value, self.lanes) for name, value in self.numbers.items()}
-            for name, pointer in self.pointers.items():
-                if name in self.by_row:
-                    known[name] = self.repeated(b.load(b.gep(pointer, [r])), self.lanes)
-                elif name not in self.outputs:
-                    at = b.add(b.mul(r, self.columns), j) if name in self.matrices else j
-                    known[name] = self.load(b.gep(pointer, [at]), self.lanes, mask)
-            results = self.evaluate(**known)
-            sums = [total + value for total, value in zip(sums, results, strict=True)] if sums else list(results)
-        for at, value in enumerate(sums):
-            address = self.total(at, place)
-            b.store((V(b, b.load(address, align=8)) + double(value)).value, address, align=8)
-
-    def write(self, j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
-        for at, name in enumerate(self.outputs):
-            total = V(self.b, self.b.load(self.total(at, place), align=8))
-            self.store(total, self.b.gep(self.pointers[name], [j]), mask)
-
-
 def number(formula: Callable[..., Any]) -> Any:
     """Make a formula callable on single numbers, as float64."""
     names = list(inspect.signature(formula).parameters)
@@ -378,4 +288,4 @@ def number(formula: Callable[..., Any]) -> Any:
 
         return signature(types.float64, *arguments), emit
 
-    return _intrinsic(names, typing)
+    return formula_intrinsic(names, typing)

@@ -1,7 +1,8 @@
 """Normalisation over the rows of a matrix and over the channels of a batch; variances in two passes, the second one from cache."""
 
+from .._columns import column_sums
 from .._formula import sqrt
-from .._rows import SUM, column_sums, number, row
+from .._rows import SUM, number, row
 from .._simd import flattened, inlined, scratch, share, share_columns
 from .reductions import columns_sum_of_squares, columns_total, divided, sum_of_squares
 from .softmax import dot, first_of_rows, scaled, second_of_rows, together, total

@@ -2,8 +2,9 @@
 
 import math
 
+from .._columns import column_sums
 from .._formula import where
-from .._rows import MAXIMUM, MINIMUM, SUM, column_sums, first, row
+from .._rows import MAXIMUM, MINIMUM, SUM, first, row
 from .._simd import flattened, share_both
 from .softmax import total
 

@@ -67,9 +67,9 @@ def _slope(dy, y, dot):
     return y * (dy - dot)
 
 
-@row(stores=1, registers=2)
+@row(stores=1)
 def _log_slope(dy, y, total):
-    return dy - _math.exp(y) * total
+    return dy - exp_nonpositive(y) * total
 
 
 @row(stores=1, registers=1)
@@ -137,6 +137,12 @@ def log_softmax(team, y, x):
 
 
 def log_softmax_grad(team, dx, dy, y):
+    sum = first_of_rows(y)
+    step = together(y.shape[1])
     start, stop = share(team, len(y))
-    for i in range(start, stop):
-        _log_slope(dx[i], dy[i], y[i], total(dy[i]))
+    for i in range(start, stop, step):
+        count = min(step, stop - i)
+        for k in range(count):
+            sum[k] = total(dy[i + k])
+        for k in range(count):
+            _log_slope(dx[i + k], dy[i + k], y[i + k], sum[k])
