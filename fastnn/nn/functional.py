@@ -23,8 +23,11 @@ from ..ops.activations import (
 )
 from ..ops.batch_norm import batch_norm
 from ..ops.classification import cross_entropy, nll_loss
-from ..ops.dropout import dropout
+from ..ops.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from ..ops.dropout import dropout, dropout1d, dropout2d
 from ..ops.elementwise import clip, cos, erf, exp, log, maximum, minimum, sign, sin, sqrt, where
+from ..ops.group_norm import group_norm, instance_norm
+from ..ops.images import interpolate, pad
 from ..ops.indexing import embedding
 from ..ops.losses import (
     binary_cross_entropy,
@@ -38,6 +41,16 @@ from ..ops.losses import (
 )
 from ..ops.matmul import bilinear, linear, matmul
 from ..ops.normalisation import layer_norm, rms_norm
+from ..ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from ..ops.reduce import argmax, max, mean, min, sum, var
 from ..ops.shape import (
     astype,
@@ -45,7 +58,6 @@ from ..ops.shape import (
     chunk,
     concatenate,
     flatten,
-    pad,
     permute,
     reshape,
     split,
@@ -57,8 +69,14 @@ from ..ops.shape import (
 from ..ops.softmax import log_softmax, softmax
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "argmax",
     "astype",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
@@ -68,20 +86,29 @@ __all__ = [
     "chunk",
     "clip",
     "concatenate",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cos",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
     "erf",
     "exp",
     "flatten",
     "gelu",
+    "group_norm",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "hinge_loss",
     "huber_loss",
+    "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -92,6 +119,8 @@ __all__ = [
     "logsigmoid",
     "matmul",
     "max",
+    "max_pool1d",
+    "max_pool2d",
     "maximum",
     "maxout",
     "mean",

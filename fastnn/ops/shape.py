@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
-from ..tensor import DTYPES, FLOATS, Array, Tensor, as_float, as_tensor, record, run
+from ..tensor import DTYPES, FLOATS, Array, Tensor, as_tensor, record, run
 from ._operands import Axes, axes_of, axis_of, count, dense, filled, reshaped, shape_of
 
 
@@ -179,26 +179,4 @@ def into_window(x: Tensor, shape: tuple[int, ...], index: tuple[Any, ...]) -> Te
     """Zeros of `shape` with x at [index]: the gradient of `window`."""
     y = filled(shape, x.dtype, 0.0)
     run("copy", y[(*index, ...)] if Ellipsis not in index else y[index], x.data)
-    return record(y, (x, lambda y, dy: window(dy, index)))
-
-
-def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
-    """x with `value` around it.
-
-    Parameters
-    ----------
-    pad
-        How many elements to put before and after: of the last dimension first, then of the one before it, and so on.
-    mode
-        "constant" is the only one.
-    """
-    x = as_float(x)
-    if mode != "constant":
-        raise ArgumentError(f"pad: mode must be 'constant', got {mode!r}")
-    if len(pad) % 2 or len(pad) > 2 * x.ndim or any(n < 0 for n in pad):
-        raise ShapeError(f"pad must hold two sizes of at least 0 for each of at most {x.ndim} dimensions, got {tuple(pad)}")
-    around = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[::2], pad[1::2], strict=True))[::-1]
-    index: tuple[Any, ...] = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, around, strict=True))
-    y = filled(tuple(n + before + after for n, (before, after) in zip(x.shape, around, strict=True)), x.dtype, value)
-    run("copy", y[(*index, ...)], x.data)
     return record(y, (x, lambda y, dy: window(dy, index)))

@@ -1,4 +1,4 @@
-"""Pooling of planes: each worker has planes of its own. The windows of a row of outputs are cut to the plane before their items are read."""
+"""Pooling of planes: each worker has planes of its own; windows are cut to the plane before their items are read."""
 
 import math
 
@@ -15,9 +15,9 @@ def _largest_of(y, index, x, p, i, j, top, bottom, step_h, left, right, step_w):
     for r in range(top, bottom, step_h):
         for c in range(left, right, step_w):
             value = x[p, r, c]
-            if value > best or (value != value and best == best):
-                best = value
-                at = r * W + c
+            better = (value > best) | ((value != value) & (best == best))
+            best = value if better else best  # without a branch, which no CPU could foretell
+            at = r * W + c if better else at
     y[p, i, j] = best
     index[p, i, j] = at
 
@@ -66,8 +66,8 @@ def put_indices(team, dx, dy, index):
 
 
 def take_indices(team, y, x, index):
-    P, H, W = x.shape
-    start, stop = share(team, P)
+    W = x.shape[2]
+    start, stop = share(team, len(x))
     for p in range(start, stop):
         for i in range(y.shape[1]):
             for j in range(y.shape[2]):

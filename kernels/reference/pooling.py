@@ -19,8 +19,8 @@ def _cells(length, count):
 
 def _best(y, index, x, rows, columns):
     """The largest of the values at rows x columns and the first position that has it; rows and columns of -1 do not exist."""
-    width = x.shape[2]
-    position = np.where((rows < 0)[:, None, :, None] | (columns < 0)[None, :, None, :], -1, rows[:, None, :, None] * width + columns[None, :, None, :])
+    rows, columns = rows[:, None, :, None], columns[None, :, None, :]
+    position = np.where((rows < 0) | (columns < 0), -1, rows * x.shape[2] + columns)
     position = position.reshape(-1, *y.shape[1:])
     values = np.where(position < 0, -np.inf, x.reshape(len(x), -1)[:, position])
     top = values.max(axis=1, keepdims=True)

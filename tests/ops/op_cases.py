@@ -350,4 +350,90 @@ LOOKUPS = {
     "embedding, padding": case(lambda F, w: F.embedding(F.ints([0, 2, 2, 1]), w, padding_idx=2) * 2.0, normal(4, 3), twice=False),
 }
 
-CASES = ELEMENTWISE | SHAPES | REDUCTIONS | PRODUCTS | ACTIVATIONS | NORMALISATIONS | LOSSES | CLASSIFICATION | LOOKUPS
+CONVOLUTIONS = {
+    f"{function} {settings}": case(
+        lambda F, x, w, b, f=function, k=settings: getattr(F, f)(x, w, b, **k), normal(*shape), normal(*weight), normal(outputs)
+    )
+    for function, shape, weight, outputs, settings in [
+        ("conv2d", (2, 3, 5, 4), (4, 3, 3, 2), 4, {}),
+        ("conv2d", (1, 2, 4, 4), (3, 2, 1, 1), 3, {}),
+        ("conv2d", (2, 2, 6, 5), (2, 2, 3, 3), 2, {"stride": 2, "padding": 1}),
+        ("conv2d", (2, 2, 6, 5), (2, 2, 3, 2), 2, {"stride": (1, 2), "padding": (2, 1), "dilation": (2, 1)}),
+        ("conv2d", (2, 2, 4, 5), (2, 2, 2, 3), 2, {"padding": "same", "dilation": (1, 2)}),
+        ("conv2d", (1, 2, 4, 4), (2, 2, 3, 3), 2, {"padding": "valid"}),
+        ("conv2d", (2, 4, 4, 4), (6, 2, 3, 3), 6, {"groups": 2, "padding": 1}),
+        ("conv2d", (2, 3, 4, 4), (6, 1, 3, 3), 6, {"groups": 3, "stride": 2}),
+        ("conv2d", (3, 4, 4), (2, 3, 3, 3), 2, {"padding": 1}),
+        ("conv1d", (2, 3, 6), (4, 3, 3), 4, {"stride": 2, "padding": 1}),
+        ("conv1d", (4, 6), (2, 2, 2), 2, {"groups": 2, "dilation": 2, "padding": "same"}),
+        ("conv_transpose2d", (2, 3, 3, 2), (3, 2, 3, 2), 2, {}),
+        ("conv_transpose2d", (2, 2, 3, 2), (2, 3, 3, 3), 3, {"stride": 2, "padding": 1, "output_padding": 1}),
+        ("conv_transpose2d", (1, 4, 2, 3), (4, 2, 2, 3), 4, {"groups": 2, "stride": (2, 1), "dilation": (1, 2), "padding": (0, 1)}),
+        ("conv_transpose2d", (2, 2, 3), (2, 2, 2, 2), 2, {"stride": 2}),
+        ("conv_transpose1d", (2, 2, 4), (2, 3, 3), 3, {"stride": 2, "output_padding": 1}),
+    ]
+} | {"conv2d without bias, of a transpose": case(lambda F, x, w: F.conv2d(F.transpose(x, 1, 2), w), normal(2, 4, 3, 5), normal(2, 3, 2, 2))}
+
+POOLINGS = {
+    f"{function} {shape} {settings}": case(lambda F, x, f=function, k=settings: getattr(F, f)(x, **k), distinct(*shape))
+    for function, shape, settings in [
+        ("max_pool2d", (2, 2, 4, 4), {"kernel_size": 2}),
+        ("max_pool2d", (1, 2, 6, 5), {"kernel_size": (3, 2), "stride": (1, 2), "padding": (1, 0)}),
+        ("max_pool2d", (1, 1, 5, 5), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+        ("max_pool2d", (1, 1, 6, 6), {"kernel_size": 2, "stride": 3, "ceil_mode": True}),
+        ("max_pool2d", (2, 7, 6), {"kernel_size": 2, "stride": 1, "dilation": (3, 2), "padding": 1}),
+        ("max_pool1d", (2, 2, 7), {"kernel_size": 3, "stride": 2, "padding": 1}),
+        ("avg_pool2d", (2, 2, 4, 4), {"kernel_size": 2}),
+        ("avg_pool2d", (1, 2, 5, 6), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+        (
+            "avg_pool2d",
+            (1, 2, 5, 6),
+            {"kernel_size": (2, 3), "padding": 1, "ceil_mode": True, "count_include_pad": False},
+        ),
+        ("avg_pool2d", (2, 5, 6), {"kernel_size": 2, "stride": 1, "divisor_override": 3}),
+        ("avg_pool1d", (2, 2, 7), {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+        ("adaptive_avg_pool2d", (2, 2, 5, 7), {"output_size": (3, 2)}),
+        ("adaptive_avg_pool2d", (2, 2, 3, 4), {"output_size": 1}),
+        ("adaptive_avg_pool2d", (2, 3, 4), {"output_size": (None, 5)}),
+        ("adaptive_avg_pool1d", (2, 2, 7), {"output_size": 3}),
+        ("adaptive_max_pool2d", (2, 2, 5, 7), {"output_size": (3, 4)}),
+        ("adaptive_max_pool1d", (2, 2, 7), {"output_size": 2}),
+    ]
+}
+
+IMAGES = {
+    f"{function} {shape} {settings}": case(lambda F, x, f=function, k=settings: getattr(F, f)(x, **k), normal(*shape))
+    for function, shape, settings in [
+        ("interpolate", (1, 2, 3, 4), {"scale_factor": 2}),
+        ("interpolate", (1, 2, 5, 4), {"size": (3, 7)}),
+        ("interpolate", (1, 2, 5), {"scale_factor": 1.7}),
+        ("interpolate", (1, 2, 5), {"scale_factor": 1.7, "mode": "linear"}),
+        ("interpolate", (2, 1, 3, 4), {"scale_factor": (2, 1.5), "mode": "bilinear"}),
+        ("interpolate", (2, 1, 3, 4), {"size": (5, 2), "mode": "bilinear", "align_corners": True}),
+        ("interpolate", (1, 1, 4, 1), {"size": (1, 3), "mode": "bilinear", "align_corners": True}),
+        ("pad", (1, 2, 3, 4), {"pad": (1, 2, 2, 0), "mode": "reflect"}),
+        ("pad", (1, 2, 3, 2), {"pad": (3, 0, 1, 2), "mode": "replicate"}),
+        ("pad", (1, 2, 3, 4), {"pad": (4, 1, 0, 2), "mode": "circular"}),
+    ]
+}
+
+GROUP_NORMALISATIONS = {
+    **{
+        f"group_norm {shape}, {groups} groups": case(
+            lambda F, x, w, b, g=groups: F.group_norm(x, g, w, b, eps=1e-3), normal(*shape), positive(shape[1]), normal(shape[1])
+        )
+        for shape, groups in (((3, 4), 2), ((2, 4, 3), 4), ((2, 6, 2, 2), 3), ((2, 2, 2, 3), 1))
+    },
+    "group_norm, plain": case(lambda F, x: F.group_norm(x, 2), normal(2, 4, 3)),
+    "instance_norm": case(lambda F, x, w, b: F.instance_norm(x, None, None, w, b), normal(2, 3, 2, 3), positive(3), normal(3)),
+    "instance_norm, plain": case(lambda F, x: F.instance_norm(x, eps=1e-3), normal(2, 3, 4)),
+    "instance_norm, statistics given": case(
+        lambda F, x, w, b: F.instance_norm(x, F.floats([0.1, -0.2], x), F.floats([0.5, 2.0], x), w, b, use_input_stats=False),
+        normal(2, 2, 3),
+        positive(2),
+        normal(2),
+    ),
+}
+
+CONVOLUTIONAL = CONVOLUTIONS | POOLINGS | IMAGES | GROUP_NORMALISATIONS
+CASES = ELEMENTWISE | SHAPES | REDUCTIONS | PRODUCTS | ACTIVATIONS | NORMALISATIONS | LOSSES | CLASSIFICATION | LOOKUPS | CONVOLUTIONAL

@@ -32,7 +32,7 @@ class Torch:
         return getattr(torch, self.OTHER_NAMES.get(name, name))(x, dim=axes, keepdim=keepdims)
 
 
-@pytest.mark.filterwarnings("ignore:reduction")  # PyTorch on kl_div
+@pytest.mark.filterwarnings("ignore:reduction", "ignore:Using padding=.same. with even kernel")  # PyTorch on kl_div and conv2d
 @pytest.mark.parametrize("name", [name for name, row in CASES.items() if row.in_torch])
 def test_value_and_gradients_equal_those_of_pytorch(name):
     row = CASES[name]
