@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
 
-NUMBA = {f"kernels/_{name}.py" for name in ("atomics", "compiler", "epilogue", "gather", "rows", "simd", "tile")}
+NUMBA = {f"kernels/_{name}.py" for name in ("atomics", "columns", "compiler", "epilogue", "gather", "rows", "simd", "tile")}
 LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("formula", "host", "loader", "math", "nest")}
 
 COMPILERS = ("numba", "llvmlite")
