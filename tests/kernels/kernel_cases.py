@@ -15,6 +15,8 @@ from fastnn.kernels._signature import Number
 
 EXTREMES = (1e4, -1e4, 0.0, -0.0, 88.0, -88.0, 30.0, -30.0, 1e-30, -1.0)
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 33, 67)
+SMALL_SIZES = (1, 2, 3, 5, 8, 9, 13)  # for arrays of four dimensions
+MAX_WINDOW = 3
 SHAPES = (
     (),
     (0,),
@@ -52,6 +54,7 @@ NUMBERS = {
     "divisor": 0,
     "epilogue": 0,
     "eps": 2.0**-10,
+    "groups": 2,
     "high": 0.75,
     "ignore_index": IGNORED,
     "kernel_h": 3,
@@ -273,20 +276,28 @@ class Case:
 def _sizes(kernel, seed, rng):
     """A size for each named dimension: seed 0 makes them 1, seed 1 makes them 0 where that has a meaning."""
     arrays = [p for p in kernel.signature.kinds if not isinstance(p, Number)]
+    choices = SIZES if max(len(p.dims) for p in arrays) < 4 else SMALL_SIZES
     sizes = {}
     for d in dict.fromkeys(itertools.chain(*[p.dims for p in arrays])):
         empty = seed == 1 and d in EMPTY_DIMENSIONS and kernel.name not in NEED_DATA
-        sizes[d] = int(d) if d.isdigit() else 1 if seed == 0 else 0 if empty else int(rng.choice(SIZES))
-    if "kernel_h" in kernel.signature.parameters:
-        for axis in "hw":
-            extent = (NUMBERS[f"dilation_{axis}"] if f"dilation_{axis}" in kernel.signature.parameters else 1) * (
-                NUMBERS[f"kernel_{axis}"] - 1
-            ) + 1
-            beyond = sizes[axis.upper()] + 2 * NUMBERS[f"pad_{axis}"] - extent
-            sizes[f"O{axis.upper()}"] = beyond // NUMBERS[f"stride_{axis}"] + 1
-    if "cursor" in kernel.signature.parameters and "N" in sizes:
+        sizes[d] = int(d) if d.isdigit() else 1 if seed == 0 else 0 if empty else int(rng.choice(choices))
+    parameters = kernel.signature.parameters
+    if "cursor" in parameters and "N" in sizes:
         sizes["N"] += sizes["B"]
+    if "groups" in parameters:
+        sizes["I"], sizes["O"] = NUMBERS["groups"] * sizes["IG"], NUMBERS["groups"] * sizes["O"]
+    if "stride_h" in parameters:
+        for axis in "HW":
+            sizes[f"K{axis}"] = min(sizes.get(f"K{axis}", MAX_WINDOW), MAX_WINDOW)
+            sizes[f"O{axis}"] = _windows(axis.lower(), sizes[axis], sizes[f"K{axis}"], parameters)
     return sizes
+
+
+def _windows(axis, length, window, parameters):
+    """How many windows fit into an axis, at the strides, pads and dilations of NUMBERS."""
+    window = NUMBERS[f"kernel_{axis}"] if f"kernel_{axis}" in parameters else window
+    dilation = NUMBERS[f"dilation_{axis}"] if f"dilation_{axis}" in parameters else 1
+    return (length + 2 * NUMBERS[f"pad_{axis}"] - dilation * (window - 1) - 1) // NUMBERS[f"stride_{axis}"] + 1
 
 
 def _broadcast(shape, rng):
