@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .kernels import _cache, _host, get_backend, get_num_threads
+from .kernels import _cache, _host, _registry, get_backend, get_num_threads
 
 PACKAGES = ("fastnn-cpu", "numpy", "numba", "llvmlite", "safetensors", "rich")
 
@@ -26,8 +26,17 @@ def info() -> dict[str, str]:
         "backend": get_backend(),
         "kernel cache": str(_cache.folder()),
         "compiled kernels": f"{count} stored, {size / 1e6:.1f} MB",
-        "object code is stored": "yes" if _cache.writable() else "no, the cache folder cannot be written to: every process compiles anew",
+        "object code is stored": _storing(),
     }
+
+
+def _storing() -> str:
+    if not _cache.writable():
+        return "no, the cache folder cannot be written to: every process compiles anew"
+    if _registry.not_stored:
+        name, reason = next(iter(_registry.not_stored.items()))
+        return f"no, {len(_registry.not_stored)} kernels go through Numba's own cache ({name}: {reason})"
+    return "yes"
 
 
 def show_config() -> None:

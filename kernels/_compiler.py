@@ -6,13 +6,17 @@ The only file that reaches into Numba's internals. A kernel is typed and lowered
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numba
 from llvmlite import ir
 from numba.core import cgutils, compiler, registry, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.typing.templates import signature as typing_signature
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from ._signature import Array, Signature
@@ -56,6 +60,39 @@ def _flags() -> compiler.Flags:
     return flags
 
 
+# Numba links a callee after a round of optimisation of its own, which only costs time here: these are linked as they were lowered.
+_callees: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
+
+
+def _with_callees(library: Any) -> list[Any]:
+    """A library and all that its functions call, each once."""
+    found = [library]
+    for one in found:
+        found += [callee for callee in _callees.get(one, ()) if callee not in found]
+    return found
+
+
+def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `function`, which returns None, callable inside kernels as a function of its own, typed and lowered once for them all."""
+
+    compiled: dict[tuple[types.Type, ...], compiler.CompileResult] = {}
+
+    def definition(typingctx: Any, *arguments: types.Type) -> Any:
+        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+            library = context.active_code_library
+            if sig.args not in compiled:
+                compiled[sig.args] = compiler.compile_extra(typingctx, context, function, sig.args, types.none, _flags(), {})
+            _callees.setdefault(library, set()).add(compiled[sig.args].library)
+            return context.call_internal(builder, compiled[sig.args].fndesc, sig, values)
+
+        return typing_signature(types.none, *map(types.unliteral, arguments)), emit
+
+    # Numba reads an intrinsic's parameters from its Python signature.
+    parameters = [inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD), *inspect.signature(function).parameters.values()]
+    definition.__signature__ = inspect.Signature(parameters)
+    return intrinsic(definition)
+
+
 def build(symbol: str, signature: Signature, dtypes: str, kernel: Callable[..., None]) -> Any:
     """The LLVM module of a structured kernel: its code and its entry point."""
     with global_compiler_lock:
@@ -67,18 +104,15 @@ def build(symbol: str, signature: Signature, dtypes: str, kernel: Callable[..., 
         library = context.codegen().create_library(symbol)
         library.add_ir_module(_entry(symbol, signature, context, library, argtypes, result.fndesc))
         module = library._final_module
-        module.link_in(result.library._final_module, preserve=True)
-        for callee in result.library._linking_libraries:
-            module.link_in(callee._get_module_for_linking(), preserve=True)
+        for part in _with_callees(result.library):
+            module.link_in(part._final_module, preserve=True)
+            for callee in part._linking_libraries:
+                module.link_in(callee._get_module_for_linking(), preserve=True)
         return module
 
 
-def _entry(symbol: str, signature: Signature, context: Any, library: Any, argtypes: list[types.Type], fndesc: Any) -> ir.Module:
-    """`void symbol(words, part, parts)`: rebuild the kernel's arguments from the record and call it."""
-    module = library.create_ir_module(symbol)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64.as_pointer(), I64, I64]), symbol)
-    record, part, parts = function.args
-    b = ir.IRBuilder(function.append_basic_block())
+def unpacked(signature: Signature, context: Any, b: ir.IRBuilder, record: ir.Value, argtypes: list[types.Type]) -> list[ir.Value]:
+    """A kernel's arguments after the team, read from its record."""
     count = 0
 
     def word() -> ir.Value:
@@ -86,7 +120,7 @@ def _entry(symbol: str, signature: Signature, context: Any, library: Any, argtyp
         count += 1
         return b.load(b.gep(record, [I64(count - 1)]))
 
-    arguments = [cgutils.pack_array(b, [part, parts])]
+    arguments = []
     for parameter, type in zip(signature.kinds, argtypes[1:], strict=True):
         if not isinstance(parameter, Array):
             value = word()
@@ -107,6 +141,16 @@ def _entry(symbol: str, signature: Signature, context: Any, library: Any, argtyp
                 strides.insert(0, b.mul(strides[0], size))
         populate_array(array, data=pointer, shape=shape, strides=strides, itemsize=I64(item), meminfo=None)
         arguments.append(array._getvalue())
+    return arguments
+
+
+def _entry(symbol: str, signature: Signature, context: Any, library: Any, argtypes: list[types.Type], fndesc: Any) -> ir.Module:
+    """`void symbol(words, part, parts)`: rebuild the kernel's arguments from the record and call it."""
+    module = library.create_ir_module(symbol)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64.as_pointer(), I64, I64]), symbol)
+    record, part, parts = function.args
+    b = ir.IRBuilder(function.append_basic_block())
+    arguments = [cgutils.pack_array(b, [part, parts]), *unpacked(signature, context, b, record, argtypes)]
     inner = context.declare_function(module, fndesc)
     context.call_conv.call_function(b, inner, types.none, argtypes, arguments)
     b.ret_void()

@@ -50,14 +50,34 @@ class Kernel:
         code = _cache.load(symbol)
         if code is None:
             with _notice.compiling(self.name):
-                code = self._compile(symbol, dtypes)
+                try:
+                    code = self._compile(symbol, dtypes)
+                except Exception as error:
+                    return self._without_stored_code(dtypes, error)
             _cache.store(symbol, code)
         return ENTRY(_loader.load(symbol, code))
+
+    def _without_stored_code(self, dtypes: str, error: Exception) -> Callable[..., None]:
+        """The entry point from Numba's public functions, where object code could not be had; an error that remains is the first one."""
+        from . import _fallback
+
+        try:
+            address, kept = _fallback.address(self.signature, dtypes, self._implementation())
+        except Exception:
+            raise error from None
+        not_stored[self.name] = f"{type(error).__name__}: {error}"
+        entry = ENTRY(address)
+        entry.kept = kept
+        return entry
+
+    def _implementation(self) -> Any:
+        """The compiled counterpart of the twin: a formula or a Numba function."""
+        return getattr(importlib.import_module(f"{__package__}.compiled.{self.family}"), self.name)
 
     def _compile(self, symbol: str, dtypes: str) -> bytes:
         from . import _loader, _nest
 
-        implementation = getattr(importlib.import_module(f"{__package__}.compiled.{self.family}"), self.name)
+        implementation = self._implementation()
         if isinstance(implementation, _nest.Formula):
             return _loader.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False)
         from . import _compiler
@@ -80,6 +100,7 @@ def _kernels(modules: tuple[ModuleType, ...]) -> dict[str, Kernel]:
 
 
 KERNELS = _kernels(FAMILIES)
+not_stored: dict[str, str] = {}  # kernels whose object code could not be stored, and why: they go through Numba's own cache
 _compile_lock = threading.RLock()
 _backend = "numba"
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
 
-NUMBA = {f"kernels/_{name}.py" for name in ("atomics", "columns", "compiler", "epilogue", "gather", "rows", "simd", "tile")}
+NUMBA = {f"kernels/_{name}.py" for name in ("atomics", "columns", "compiler", "epilogue", "fallback", "gather", "gemv", "rows", "simd", "tile")}
 LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("formula", "host", "loader", "math", "nest")}
 
 COMPILERS = ("numba", "llvmlite")
@@ -17,6 +17,7 @@ TWINS_MAY = ("fastnn.kernels._signature", "fastnn.kernels.reference")
 # Each layer may import itself and what stands below it.
 LAYERS = [
     {"cli", "__main__"},
+    {"bench"},
     {"bench"},
     {"training", "config"},
     {"compile"},

@@ -1,0 +1,118 @@
+"""Where the time of a program goes, instruction by instruction, against what this machine can do at best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+
+import numpy as np
+
+from ..kernels import Instruction, Program, get_num_threads, threads
+from ..tensor import Array
+from .cost import Cost, cost
+from .memory import root
+from .plan import Plan
+
+ROUNDS = 7
+MICROSECONDS_PER_ROUND = 300.0  # each instruction is repeated until a round takes this long
+
+
+@dataclass
+class Line:
+    """One instruction: its kernel, its median time in seconds, and what it has to do."""
+
+    kernel: str
+    seconds: float
+    cost: Cost
+
+
+class Profile:
+    """Times of all instructions of a program; printed, a table."""
+
+    def __init__(self, lines: list[Line], flops: float, bandwidth: float) -> None:
+        self.lines = lines
+        self.peak_flops = flops
+        self.peak_bandwidth = bandwidth
+
+    @property
+    def seconds(self) -> float:
+        """The sum of all times."""
+        return sum(line.seconds for line in self.lines)
+
+    def __str__(self) -> str:
+        rows = [f"{'':>3} {'kernel':<26} {'us':>9} {'share':>6} {'GFLOP/s':>9} {'GB/s':>8} {'of peak':>8}"]
+        for n, line in enumerate(self.lines):
+            flops, moved = line.cost.flops / line.seconds, line.cost.bytes / line.seconds
+            best = max(flops / self.peak_flops, moved / self.peak_bandwidth)
+            rate = f"{flops / 1e9:.1f}" if line.cost.flops else ""
+            place = f"{n:>3} {line.kernel:<26} {line.seconds * 1e6:>9.2f} {line.seconds / self.seconds:>6.1%}"
+            rows.append(f"{place} {rate:>9} {moved / 1e9:>8.1f} {best:>8.1%}")
+        peaks = f"peak {self.peak_flops / 1e9:.1f} GFLOP/s in products, {self.peak_bandwidth / 1e9:.1f} GB/s copying 64 MiB"
+        return "\n".join([*rows, f"{self.seconds * 1e6:.1f} us in all; {peaks} (from cache, more can be read than copied)"])
+
+
+def profile(plan: Plan) -> Profile:
+    """Time every instruction of a plan alone, again and again on the same values; all memory is afterwards as it was."""
+    saved = [(a, a.copy()) for a in _written(plan)]
+    lines = []
+    try:
+        for instruction, alone in zip(plan.program.instructions, plan.program.alone, strict=True):
+            single = Program([instruction], [True], [alone])
+            lines.append(Line(instruction.kernel, _median_seconds(single.run), cost(instruction)))
+            for a, values in saved:
+                np.copyto(a, values)
+    finally:
+        for a, values in saved:
+            np.copyto(a, values)
+    flops, bandwidth = machine_peaks(str(plan.inputs[0].dtype) if plan.inputs[0].dtype.kind == "f" else "float32", get_num_threads())
+    return Profile(lines, flops, bandwidth)
+
+
+def _written(plan: Plan) -> list[Array]:
+    """The memory outside the arena that the program writes."""
+    arena = root(plan.arena)
+    found = {id(root(a)): root(a) for i in plan.program.instructions for a in i.outputs if root(a) is not arena}
+    return list(found.values())
+
+
+def _median_seconds(call: Callable[[int], None]) -> float:
+    call(1)
+    start = time.perf_counter()
+    call(1)
+    repeat = max(1, int(MICROSECONDS_PER_ROUND * 1e-6 / max(time.perf_counter() - start, 1e-7)))
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        call(repeat)
+        times.append((time.perf_counter() - start) / repeat)
+    return median(times)
+
+
+@cache
+def machine_peaks(dtype: str, count: int) -> tuple[float, float]:
+    """Floating-point operations a second of fused multiply-adds on registers, and bytes a second of copying, on `count` threads."""
+    with threads(count):
+        depth, rows, columns = 4096, 48, 64
+        c = np.empty((1, rows, columns), dtype)
+        one = np.ones(columns, dtype)
+        # operands without strides stay in the first cache lines, so that nothing but arithmetic takes time
+        a = np.broadcast_to(one[0], (1, rows, depth))
+        b = np.broadcast_to(one, (1, depth, columns))
+        flops = 2 * rows * columns * depth / _best(Instruction("gemm", (c, a, b, c, c, 1.0, 0.0, 0)), count)
+        x, y = np.ones(16 << 20, np.float32), np.empty(16 << 20, np.float32)
+        bandwidth = (x.nbytes + y.nbytes) / _best(Instruction("copy", (y, x)), count)
+    return flops, bandwidth
+
+
+def _best(instruction: Instruction, count: int) -> float:
+    program = Program([instruction], [True], [count == 1])
+    program.run()
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        program.run()
+        times.append(time.perf_counter() - start)
+    return min(times)
