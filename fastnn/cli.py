@@ -1,4 +1,4 @@
-"""The command line: `fastnn train`, `fastnn info`, `fastnn warmup`. Each command imports only what it needs."""
+"""The command line: `fastnn train`, `fastnn info`, `fastnn warmup`, `fastnn bench`. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from .bench import command as bench
 from .errors import ArgumentError, FastnnError, MissingDependencyError, unknown_name
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 after an error that was named on stderr, 130 after Ctrl-C."""
     args = _parser().parse_args(argv)
     try:
-        return {"train": _train, "info": _info, "warmup": _warmup}[args.command](args)
+        return {"train": _train, "info": _info, "warmup": _warmup, "bench": _bench}[args.command](args)
     except (FastnnError, OSError) as error:
         print(f"fastnn: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -71,11 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, metavar="FOLDER", help="where to write model.safetensors, history.csv and learning_curve.png")
     commands.add_parser("info", help="show versions, CPU, instruction set, threads and the kernel cache")
     commands.add_parser("warmup", help="compile all kernels now instead of on first use")
+    bench.add_arguments(commands.add_parser("bench", help="measure this library beside every peer that is installed"))
     return parser
 
 
 def _widths(text: str) -> tuple[int, ...]:
     return tuple(int(width) for width in text.split(",") if width)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    return bench.run(args)
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -110,7 +116,7 @@ def _train(args: argparse.Namespace) -> int:
         optimizer=optimizer,
         metrics=["accuracy"] if examples.task == "classification" else ["r2", "mae"],
         seed=args.seed,
-        scheduler=optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=epochs * steps),
+        scheduler=optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=epochs * steps, cycle_momentum=False),
     )
     print(f"{args.dataset}: {examples.description}; {len(x):,} to train on, {len(test[1]):,} held out")
     print(f"{model}\n{sum(p.size for p in model.parameters()):,} parameters", flush=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastnn.kernels import _cache, _notice
 
 from fastnn import kernels
-from fastnn.kernels import _cache, _notice
 
 KERNELS = Path(kernels.__file__).parent
 
