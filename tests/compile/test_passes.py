@@ -1,6 +1,7 @@
 """Each pass, with the program before and after it."""
 
 import numpy as np
+from fastnn.kernels import EPILOGUES, KERNELS
 
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
@@ -15,7 +16,6 @@ from fastnn.compile.passes import (
 from fastnn.compile.passes.memory_plan import assign_offsets, lifetimes
 from fastnn.compile.passes.schedule import barriers
 from fastnn.compile.recording import Recording
-from fastnn.kernels import EPILOGUES, KERNELS
 
 
 def array(*shape):

@@ -1,5 +1,7 @@
 """A compiled step does what the same eager code does, for any model made of the library's operations."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -265,3 +267,47 @@ def test_the_program_prints_as_a_table():
     assert "adam" in text
     assert f"{len(step.program.program.instructions)} instructions" in text
     assert f"arena of {step.program.arena.nbytes:,} bytes" in text
+
+
+def test_an_interrupt_stops_between_two_steps_and_leaves_everything_whole():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200_000, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 200_000)
+    model, opt = build(mlp, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    step(x[:2], y[:2])
+    done = []
+
+    def report(rows, loss):
+        done.append(rows)
+        if len(done) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        step.run_epoch(x, y, 2, report=report)
+    steps = opt.state_dict()["state"][0]["step"] - 1
+    assert sum(done) == 2 * steps < len(x)
+    assert np.isfinite(step(x[:2], y[:2]))
+
+
+def test_progress_is_reported_while_an_epoch_runs():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50_000, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 50_000)
+    model, opt = build(mlp, "adam", np.float32)
+    reports = []
+    losses = fastnn.compile_training(model, "cross_entropy", opt).run_epoch(x, y, 4, report=lambda *r: reports.append(r))
+    assert 1 < len(reports) < len(losses)
+    assert sum(rows for rows, _ in reports) == len(x)
+    assert sum(rows * loss for rows, loss in reports) / len(x) == pytest.approx(losses.mean())
+
+
+def test_a_profile_times_every_instruction_and_changes_nothing():
+    model, opt = build(mlp, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    twin, twin_opt = build(mlp, "adam", np.float32)
+    fastnn.compile_training(twin, "cross_entropy", twin_opt)(X, LABELS)
+    profile = step.profile(X, LABELS)
+    assert [line.kernel for line in profile.lines] == [i.kernel for i in step.program.program.instructions]
+    assert all(line.seconds > 0 for line in profile.lines)
+    assert "GFLOP/s" in str(profile)
+    for value, other in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(other))
