@@ -73,19 +73,21 @@ def _with_callees(library: Any) -> list[Any]:
 
 
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make `function`, which returns None, callable inside kernels as a function of its own, typed and lowered once for them all."""
-
-    compiled: dict[tuple[types.Type, ...], compiler.CompileResult] = {}
+    """Make `function` callable inside kernels as a function of its own, typed and lowered once for all of them."""
+    results: dict[tuple[types.Type, ...], compiler.CompileResult] = {}
 
     def definition(typingctx: Any, *arguments: types.Type) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-            library = context.active_code_library
-            if sig.args not in compiled:
-                compiled[sig.args] = compiler.compile_extra(typingctx, context, function, sig.args, types.none, _flags(), {})
-            _callees.setdefault(library, set()).add(compiled[sig.args].library)
-            return context.call_internal(builder, compiled[sig.args].fndesc, sig, values)
+        key = tuple(map(types.unliteral, arguments))
+        if key not in results:
+            context = registry.cpu_target.target_context
+            results[key] = compiler.compile_extra(typingctx, context, function, key, None, _flags(), {})
+        result = results[key]
 
-        return typing_signature(types.none, *map(types.unliteral, arguments)), emit
+        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+            _callees.setdefault(context.active_code_library, set()).add(result.library)
+            return context.call_internal(builder, result.fndesc, sig, values)
+
+        return typing_signature(result.signature.return_type, *key), emit
 
     # Numba reads an intrinsic's parameters from its Python signature.
     parameters = [inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD), *inspect.signature(function).parameters.values()]

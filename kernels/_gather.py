@@ -150,3 +150,24 @@ def transpose(typingctx: Any, target: Any, target_row: Any, source: Any, source_
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 6, like), emit
+
+
+def _ceil_div(b: ir.IRBuilder, size: ir.Value, part: ir.Value) -> ir.Value:
+    return b.sdiv(b.add(size, b.sub(part, I64(1))), part)
+
+
+@intrinsic
+def ceil_div(typingctx: Any, size: Any, part: Any) -> Any:
+    """How many parts of `part` >= 1 items cover `size` >= 0 items."""
+    return signature(types.int64, types.int64, types.int64), lambda context, builder, sig, values: _ceil_div(builder, *values)
+
+
+@intrinsic
+def even_parts(typingctx: Any, size: Any, most: Any) -> Any:
+    """The length, at least 1, of the fewest equal parts of `size` >= 0 items that are no longer than `most`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        size, most = (builder.select(builder.icmp_signed(">", value, I64(1)), value, I64(1)) for value in values)
+        return _ceil_div(builder, size, _ceil_div(builder, size, most))
+
+    return signature(types.int64, types.int64, types.int64), emit

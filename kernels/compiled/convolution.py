@@ -6,9 +6,10 @@ matrix product without padding and without holes, and so are, in the input gradi
 Sums go into a buffer of rows (pixel or tap) by channels, which is transposed into the output at the end.
 """
 
-from .._gather import fill_table, gather_tile, transpose
+from .._compiler import subroutine
+from .._gather import ceil_div, even_parts, fill_table, gather_tile, transpose
 from .._host import isa
-from .._simd import inlined, share, width
+from .._simd import share, width
 from .._tile import NV, address, copy_row, peek, poke, stack_buffer, tile_rows
 
 MR = tile_rows()
@@ -30,18 +31,7 @@ tap_rows = stack_buffer((PANEL + 1) * ROW)
 tap_rows_table = stack_buffer((PANEL + MR) * PAIR)
 
 
-@inlined
-def _ceil(a, b):
-    return -(-a // b)
-
-
-@inlined
-def _even(size, most):
-    """The length of the fewest equal parts of `size` that are no longer than `most`."""
-    return max(1, _ceil(size, max(1, _ceil(size, max(1, most)))))
-
-
-@inlined
+@subroutine
 def _cut_into_runs(runs, pixel, pixel_stop, tap, tap_stop, size, stride, pad, dilation, period, phases, backwards):
     """List the runs of pixels (first, count; `phases` apart) that use the same taps (first, count; `period` apart); how many there are."""
     count = 0
@@ -50,11 +40,11 @@ def _cut_into_runs(runs, pixel, pixel_stop, tap, tap_stop, size, stride, pad, di
         for i in range(pixel + phase, pixel_stop, phases):
             high = i + pad if backwards else pad - i * stride + size - 1
             low = high - (size - 1) * stride if backwards else pad - i * stride
-            first = max(tap, _ceil(low, dilation))
+            first = max(tap, -(-low // dilation))
             stop = min(tap_stop, high // dilation + 1)
             while backwards and first < stop and (high - first * dilation) % stride != 0:
                 first += 1
-            taps = max(0, _ceil(stop - first, period))
+            taps = max(0, (stop - first + period - 1) // period)
             if taps > 0 and first == last_first and taps == last_taps:
                 at = runs + (count - 1) * RUN + 8
                 poke(at, peek(at, count) + 1)
@@ -69,7 +59,7 @@ def _cut_into_runs(runs, pixel, pixel_stop, tap, tap_stop, size, stride, pad, di
     return count
 
 
-@inlined
+@subroutine
 def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups, backwards):
     """out = bias + the convolution of `source`, or `backwards` the transposed convolution."""
     one = out.dtype.type(1)
@@ -93,13 +83,13 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
     reach_w = -(period_w * dilation[1] // stride[1]) if backwards else dilation[1]
 
     NR = NV * width(out)
-    tiles = _ceil(OG, NR)
+    tiles = ceil_div(OG, NR)
     part, parts = team
     most = min(PIXELS, max(8 * MR, N * OH * OW * tiles * groups // parts))
-    cols_most = _even(OW, most)
-    rows_most = _even(OH, most // cols_most)
-    images_most = _even(N, most // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
-    blocks_w, blocks_h, blocks_n = _ceil(OW, cols_most), _ceil(OH, rows_most), _ceil(N, images_most)
+    cols_most = even_parts(OW, most)
+    rows_most = even_parts(OH, most // cols_most)
+    images_most = even_parts(N, most // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
+    blocks_w, blocks_h, blocks_n = ceil_div(OW, cols_most), ceil_div(OH, rows_most), ceil_div(N, images_most)
     kws_most = min(KW, TAPS)
     khs_most = min(KH, TAPS // max(1, kws_most))
     channels_most = max(1, PANEL // max(1, khs_most * kws_most))
@@ -203,16 +193,16 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
     OH, OW = dy.shape[2:]
     OG = O // groups
     NR = NV * width(dweight)
-    tiles = _ceil(OG, NR)
+    tiles = ceil_div(OG, NR)
 
     # The order of every sum follows from the blocks of pixels, so these must not depend on the number of workers.
-    cols_most = _even(OW, DEPTH)
-    rows_most = _even(OH, DEPTH // cols_most)
-    images_most = _even(N, DEPTH // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
+    cols_most = even_parts(OW, DEPTH)
+    rows_most = even_parts(OH, DEPTH // cols_most)
+    images_most = even_parts(N, DEPTH // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
     kws_most = min(KW, TAPS)
     khs_most = min(KH, TAPS // max(1, kws_most))
-    channels_most = _even(IG, min(PANEL // max(1, khs_most * kws_most), IG * groups * tiles // parts))
-    blocks_c, blocks_h, blocks_w = _ceil(IG, channels_most), _ceil(KH, khs_most), _ceil(KW, kws_most)
+    channels_most = even_parts(IG, min(PANEL // max(1, khs_most * kws_most), IG * groups * tiles // parts))
+    blocks_c, blocks_h, blocks_w = ceil_div(IG, channels_most), ceil_div(KH, khs_most), ceil_div(KW, kws_most)
 
     zeros, panel, sums, runs, table, steps = zeros_row(), panel_rows(), tap_rows(), pixel_runs(), tap_rows_table(), pixel_table()
     copy_row(zeros, zeros, 0, one)
