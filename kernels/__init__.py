@@ -1,9 +1,18 @@
-"""Compiled kernels on plain NumPy arrays, each with a readable NumPy twin. Installed as `fastnn.kernels`."""
+"""Compiled kernels on plain NumPy arrays, each with a readable NumPy twin. Installed as `fastnn.kernels`.
 
+`matmul(out, a, b)` and every name in `KERNELS` are functions of arrays, outputs first, that check what they are given.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._arrays import function, matmul
 from ._program import Instruction, Program
 from ._registry import KERNELS, get_backend, run, set_backend, use_backend
 from ._team import get_num_threads, set_num_threads, threads
 from .reference.matmul import EPILOGUES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "EPILOGUES",
@@ -12,9 +21,18 @@ __all__ = [
     "Program",
     "get_backend",
     "get_num_threads",
+    "matmul",
     "run",
     "set_backend",
     "set_num_threads",
     "threads",
     "use_backend",
 ]
+
+
+def __getattr__(name: str) -> "Callable[..., Any]":
+    """Every kernel is a function of this module: `kernels.exp(out, x)`."""
+    if name not in KERNELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = function(name)
+    return found
