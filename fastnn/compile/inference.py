@@ -19,16 +19,24 @@ _recording_lock = threading.Lock()  # recording puts the model into evaluation m
 
 
 class InferenceModel:
-    """A model's forward pass as a program; calling it with arrays returns arrays.
+    """A model's forward pass in evaluation mode as a program; calling it with arrays returns arrays.
 
-    It holds a copy of the weights: training the model further does not change it. Any number of threads may call it at once, each works
-    in an arena of its own.
+    Any number of threads may call it at once, each works in an arena of its own.
+
+    Parameters
+    ----------
+    model
+        What to compute.
+    live
+        True: the program reads the weights where the model has them, so that it follows further training. False: it holds a copy of
+        them, which lets it put normalisation into the weights and lay these out for speed.
     """
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: Module, live: bool = False) -> None:
         self.model = model
+        self.live = live
         self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-        self._frozen = [(p, p.data.copy()) for p in (*model.parameters(), *model.buffers())]
+        self._state = [(p, p.data if live else p.data.copy()) for p in (*model.parameters(), *model.buffers())]
         self._local = threading.local()
 
     def __call__(self, *inputs: Any) -> Any:
@@ -43,6 +51,9 @@ class InferenceModel:
             values: tuple[Array, ...] = inputs
         else:
             values = tuple(x.data if isinstance(x, Tensor) else np.asarray(x) for x in inputs)
+        if self.live and any(p.data is not data for p, data in self._state):  # an optimiser has moved them into its buffer
+            self._state = [(p, p.data) for p, _ in self._state]
+            self._local = threading.local()
         plan = self._plan(values)
         for place, value in zip(plan.inputs, values, strict=True):
             place[...] = value
@@ -63,7 +74,7 @@ class InferenceModel:
         if plan is None:
             if not values:
                 raise ShapeError("a compiled model needs at least one input, got none")
-            plan = Plan(self._record(values), fold=True)
+            plan = Plan(self._record(values), fold=not self.live)
             while len(plans) >= KEPT_PLANS:
                 del plans[next(iter(plans))]
             plans[key] = plan
@@ -75,12 +86,12 @@ class InferenceModel:
         ]
         with _recording_lock:
             modes = [(m, m.training) for m in self.model.modules()]
-            current = [(p, p.data) for p, _ in self._frozen]
+            current = [(p, p.data) for p, _ in self._state]
             self.model.eval()
             try:
-                for p, data in self._frozen:
+                for p, data in self._state:
                     p.data = data
-                with recording() as found, no_grad():
+                with recording([data for _, data in self._state]) as found, no_grad():
                     found.inputs = [t.data for t in inputs]
                     result = self.model(*inputs)
                     found.outputs = [t.data for t in (result if isinstance(result, (tuple, list)) else (result,))]

@@ -83,6 +83,15 @@ class TrainingStep:
         plan.program.run()
         return float(plan.outputs[0].item())
 
+    def prepare(self, x: Any, y: Any) -> None:
+        """Record the step for batches like this one without running it. Raises what calling it would raise."""
+        xs, ys = self._parts(x), self._parts(y)
+        self.optimizer.sync()
+        plan = self._plan(
+            tuple([(v.shape, self._fed(v) if i < len(xs) else v.dtype) for i, v in enumerate(xs + ys)]), len(xs), isinstance(y, tuple)
+        )
+        plan.check(xs + ys)
+
     def profile(self, x: Any, y: Any) -> Profile:
         """Train on one batch, then time each instruction of that step; the times change nothing else."""
         self(x, y)

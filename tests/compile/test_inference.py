@@ -116,3 +116,17 @@ def test_several_inputs_and_outputs():
 def test_inputs_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError):
         fastnn.compile_inference(model_with_everything(np.float32))(X[:, :5].astype(np.float32))
+
+
+def test_a_live_program_follows_training_and_moved_parameters():
+    from fastnn.compile import InferenceModel
+
+    model = model_with_everything(np.float32)
+    x = X.astype(np.float32)
+    live = InferenceModel(model, live=True)
+    np.testing.assert_allclose(live(x), evaluated(model, x), rtol=1e-5, atol=1e-6)
+    model[0].weight.data *= 2
+    np.testing.assert_allclose(live(x), evaluated(model, x), rtol=1e-5, atol=1e-6)
+    optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
+    fastnn.compile_training(model, lambda output, target: (output**2).mean(), optimizer)(x, x)
+    np.testing.assert_allclose(live(x), evaluated(model, x), rtol=1e-5, atol=1e-6)
