@@ -11,12 +11,23 @@ from ..kernels import Program
 from ..tensor import Array
 from .describe import describe
 from .memory import extent, root
-from .passes import fold_constants, forward_copies, fuse, plan_memory, remove_dead_code, reuse_in_place, schedule, update_behind_gradients
+from .passes import (
+    fold_constants,
+    forward_copies,
+    fuse,
+    join_softmax_and_loss,
+    plan_memory,
+    remove_dead_code,
+    reuse_in_place,
+    schedule,
+    update_behind_gradients,
+)
 from .recording import Recording
 
 PASSES: tuple[Callable[[Recording], None], ...] = (
     remove_dead_code,
     forward_copies,
+    join_softmax_and_loss,
     fuse,
     update_behind_gradients,
     reuse_in_place,

@@ -7,6 +7,7 @@ from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
     forward_copies,
     fuse,
+    join_softmax_and_loss,
     plan_memory,
     remove_dead_code,
     reuse_in_place,
@@ -259,3 +260,28 @@ def test_a_parameter_is_not_updated_before_its_last_use():
     r.append("sgd", param, grad, one, zero, one)
     update_behind_gradients(r)
     assert kernels(r) == ["exp", "exp", "multiply", "sgd", "sgd"]
+
+
+def test_softmax_and_likelihood_become_cross_entropy():
+    x, w, target = filled(6, 4), np.ones(4, np.float32), np.array([0, 1, 2, 3, 1, -100])
+    y, loss, dy, dloss, dx = array(6, 4), array(6), array(6, 4), filled(6, seed=1), array(6, 4)
+    r = Recording(inputs=[x, target, dloss], outputs=[loss, dx], state=[w])
+    r.append("log_softmax", y, x)
+    r.append("nll", loss, y, target, w, -100)
+    r.append("nll_grad", dy, dloss, target, w, -100)
+    r.append("log_softmax_grad", dx, dy, y)
+    expected = results(r)
+    join_softmax_and_loss(r)
+    assert kernels(r) == ["cross_entropy", "cross_entropy_grad"]
+    for found, wanted in zip(results(r), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_log_probabilities_that_are_read_elsewhere_stay():
+    x, w, target = filled(6, 4), np.ones(4, np.float32), np.zeros(6, np.int64)
+    y, loss = array(6, 4), array(6)
+    r = Recording(inputs=[x, target], outputs=[loss, y], state=[w])
+    r.append("log_softmax", y, x)
+    r.append("nll", loss, y, target, w, -100)
+    join_softmax_and_loss(r)
+    assert kernels(r) == ["log_softmax", "nll"]

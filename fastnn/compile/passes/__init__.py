@@ -7,12 +7,14 @@ from .fusion import fuse
 from .in_place import reuse_in_place
 from .memory_plan import plan_memory
 from .schedule import schedule
+from .softmax_loss import join_softmax_and_loss
 from .updates import update_behind_gradients
 
 __all__ = [
     "fold_constants",
     "forward_copies",
     "fuse",
+    "join_softmax_and_loss",
     "plan_memory",
     "remove_dead_code",
     "reuse_in_place",
