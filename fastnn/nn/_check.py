@@ -23,6 +23,19 @@ def size(owner: str, name: str, value: Any) -> int:
     return n
 
 
+def sizes(owner: str, name: str, value: Any, count: int, least: int) -> tuple[int, ...]:
+    """`value`, a whole number or one for each of `count` dimensions, each at least `least`, as a tuple."""
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
+    try:
+        numbers = tuple(map(operator.index, given))
+    except TypeError:
+        raise DTypeError(f"{owner}: {name} must be a whole number or {count} of them, got {value!r}") from None
+    if len(numbers) != count or min(numbers) < least:
+        wanted = "one number" if count == 1 else f"one number or {count}"
+        raise ArgumentError(f"{owner}: {name} must be {wanted} of at least {least}, got {value!r}")
+    return numbers
+
+
 def within(owner: str, name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """`value`, a number from low to high, both included."""
     if not isinstance(value, Real) or isinstance(value, bool):

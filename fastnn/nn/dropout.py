@@ -23,10 +23,24 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         del inplace
-        self.p = within("Dropout", "p", p, 0, 1)
+        self.p = within(type(self).__name__, "p", p, 0, 1)
 
     def forward(self, x: Any) -> Tensor:
         return F.dropout(x, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout1d(Dropout):
+    """`Dropout` of whole channels of sequences (N, C, L). Tompson et al. 2015."""
+
+    def forward(self, x: Any) -> Tensor:
+        return F.dropout1d(x, self.p, self.training)
+
+
+class Dropout2d(Dropout):
+    """`Dropout` of whole channels of images (N, C, H, W). Tompson et al. 2015."""
+
+    def forward(self, x: Any) -> Tensor:
+        return F.dropout2d(x, self.p, self.training)

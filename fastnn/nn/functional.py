@@ -64,6 +64,7 @@ from ..ops.shape import (
     squeeze,
     stack,
     transpose,
+    unflatten,
     unsqueeze,
 )
 from ..ops.softmax import log_softmax, softmax
@@ -152,6 +153,7 @@ __all__ = [
     "sum",
     "tanh",
     "transpose",
+    "unflatten",
     "unsqueeze",
     "var",
     "where",

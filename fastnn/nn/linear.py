@@ -37,7 +37,7 @@ class Linear(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        _uniform(self.in_features, self.weight, self.bias)
+        start_uniform(self.in_features, self.weight, self.bias)
 
     def forward(self, x: Any) -> Tensor:
         return F.linear(x, self.weight, self.bias)
@@ -71,7 +71,7 @@ class Bilinear(Module):
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        _uniform(self.in1_features, self.weight, self.bias)
+        start_uniform(self.in1_features, self.weight, self.bias)
 
     def forward(self, x1: Any, x2: Any) -> Tensor:
         return F.bilinear(x1, x2, self.weight, self.bias)
@@ -121,7 +121,8 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
-def _uniform(fan_in: int, *parameters: Parameter | None) -> None:
+def start_uniform(fan_in: int, *parameters: Parameter | None) -> None:
+    """Draw parameters from U(-b, b) with b = fan_in^(-1/2)."""
     bound = 1 / math.sqrt(fan_in)
     for parameter in parameters:
         if parameter is not None:

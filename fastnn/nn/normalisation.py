@@ -48,7 +48,7 @@ class LayerNorm(Module):
 
     def reset_parameters(self) -> None:
         """Set the weight to 1 and the bias to 0."""
-        _neutral(self.weight, self.bias)
+        neutral(self.weight, self.bias)
 
     def forward(self, x: Any) -> Tensor:
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -83,7 +83,7 @@ class RMSNorm(Module):
 
     def reset_parameters(self) -> None:
         """Set the weight to 1."""
-        _neutral(self.weight)
+        neutral(self.weight)
 
     def forward(self, x: Any) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
@@ -147,19 +147,23 @@ class BatchNorm(Module):
 
     def reset_running_stats(self) -> None:
         """Set the running mean to 0, the running variance to 1, and forget how many batches there were."""
-        _neutral(self.running_var, self.running_mean)
+        neutral(self.running_var, self.running_mean)
         if self.num_batches_tracked is not None:
             init.zeros_(self.num_batches_tracked)
 
     def reset_parameters(self) -> None:
         """Set the weight to 1, the bias to 0, and reset the running statistics."""
         self.reset_running_stats()
-        _neutral(self.weight, self.bias)
+        neutral(self.weight, self.bias)
+
+    def _fitting(self, x: Any) -> Tensor:
+        t = as_float(x)
+        if t.ndim not in self.shapes:
+            raise ShapeError(f"{type(self).__name__}: input must have shape {' or '.join(self.shapes.values())}, got {t.shape}")
+        return t
 
     def forward(self, x: Any) -> Tensor:
-        x = as_float(x)
-        if x.ndim not in self.shapes:
-            raise ShapeError(f"{type(self).__name__}: input must have shape {' or '.join(self.shapes.values())}, got {x.shape}")
+        x = self._fitting(x)
         counter = self.num_batches_tracked if self.training else None
         momentum = 1 / (1 + counter.item()) if self.momentum is None and counter is not None else self.momentum or 0.0
         batch = self.training or self.running_mean is None
@@ -181,12 +185,19 @@ class BatchNorm1d(BatchNorm):
     shapes: ClassVar[dict[int, str]] = {2: "(N, C)", 3: "(N, C, L)"}
 
 
+class BatchNorm2d(BatchNorm):
+    """Batch normalisation of images x of shape (N, C, H, W); formula and arguments are those of `BatchNorm`."""
+
+    shapes: ClassVar[dict[int, str]] = {4: "(N, C, H, W)"}
+
+
 def _shape(owner: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     sizes = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
     return tuple(size(owner, "normalized_shape", n) for n in sizes)
 
 
-def _neutral(scale: Tensor | None, shift: Tensor | None = None) -> None:
+def neutral(scale: Tensor | None, shift: Tensor | None = None) -> None:
+    """Set a scale to 1 and a shift to 0."""
     if scale is not None:
         init.ones_(scale)
     if shift is not None:

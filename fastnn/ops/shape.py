@@ -43,6 +43,18 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return _view(x, reshaped(x.data, x.shape[:start] + (count(x.shape[start : end + 1]),) + x.shape[end + 1 :]))
 
 
+def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
+    """x with dimension `dim` taken apart into `sizes`, one of which may be -1: what is left."""
+    x = as_tensor(x)
+    at = axis_of(dim, x.ndim, "dim")
+    parts = shape_of((tuple(sizes),))
+    known = count(n for n in parts if n != -1)
+    whole = tuple(x.shape[at] // max(known, 1) if n == -1 else n for n in parts)
+    if not parts or min(parts) < -1 or parts.count(-1) > 1 or count(whole) != x.shape[at]:
+        raise ShapeError(f"unflatten: dimension {dim} of shape {x.shape} does not fit the sizes {parts}")
+    return reshape(x, (*x.shape[:at], *whole, *x.shape[at + 1 :]))
+
+
 def squeeze(x: Any, dim: Axes = None) -> Tensor:
     """x without the dimensions `dim` where their size is 1; None: without any dimension of size 1."""
     x = as_tensor(x)

@@ -44,6 +44,7 @@ ERRORS = [
     (lambda: T64.transpose(0, 2), errors.ShapeError, "dim1"),
     (lambda: T64.flatten(1, 0), errors.ShapeError, "start_dim"),
     (lambda: T64.unsqueeze(3), errors.ShapeError, "dim"),
+    (lambda: F.unflatten(X, 1, (2, -1)), errors.ShapeError, r"dimension 1 of shape \(4, 3\).*\(2, -1\)"),
     (lambda: T64.broadcast_to(4, 4), errors.ShapeError, r"\(4, 3\).*\(4, 4\)"),
     (lambda: T64.astype(np.complex64), errors.DTypeError, "complex64"),
     (lambda: T64.split(0), errors.ArgumentError, "at least 1"),

@@ -1,0 +1,51 @@
+"""Layers that make images larger without parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ArgumentError, unknown_name
+from ..ops.images import RANKS
+from ..tensor import Tensor
+from . import functional as F
+from .module import Module
+
+
+class Upsample(Module):
+    """Images in another size, as `functional.interpolate` makes them.
+
+    Parameters
+    ----------
+    size
+        That of the result behind N and C: an int, or one for each dimension.
+    scale_factor
+        Instead of `size`: what to multiply sizes by, rounded down.
+    mode
+        "nearest", "linear" for (N, C, L) or "bilinear" for (N, C, H, W).
+    align_corners
+        For "linear" and "bilinear": whether the centres of the elements in the corners are the corners.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+    ) -> None:
+        if (size is None) == (scale_factor is None):
+            raise ArgumentError(f"Upsample: give either size or scale_factor, got size={size} and scale_factor={scale_factor}")
+        if mode not in RANKS:
+            raise unknown_name("mode of interpolation", mode, RANKS)
+        self.size = size
+        self.scale_factor = tuple(map(float, scale_factor)) if isinstance(scale_factor, Sequence) else scale_factor and float(scale_factor)
+        self.mode = mode
+        self.align_corners = align_corners
+
+    def forward(self, x: Any) -> Tensor:
+        return F.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
+
+    def extra_repr(self) -> str:
+        size = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
+        return f"{size}, mode={self.mode!r}"
