@@ -10,7 +10,19 @@ from fastnn import HOMES
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
 
-NUMBA = {f"kernels/_{name}.py" for name in "atomics columns compiler epilogue fallback gather gemv rows simd tile".split()}
+NUMBA_FILES = [
+    "atomics",
+    "columns",
+    "compiler",
+    "epilogue",
+    "fallback",
+    "gather",
+    "gemv",
+    "rows",
+    "simd",
+    "tile",
+]
+NUMBA = {f"kernels/_{name}.py" for name in NUMBA_FILES}
 LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("formula", "host", "loader", "math", "nest")}
 
 COMPILERS = ("numba", "llvmlite")

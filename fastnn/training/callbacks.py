@@ -87,10 +87,3 @@ class EarlyStopping(Callback):
         if self._best_state:
             trainer.model.load_state_dict(self._best_state)
             self._best_state = {}
-
-
-def early_stopping(choice: EarlyStopping | int | None) -> list[Callback]:
-    """The callback that a trainer's argument `early_stopping` stands for; a number is a patience."""
-    if choice is None:
-        return []
-    return [EarlyStopping(choice) if isinstance(choice, int) else choice]
