@@ -15,6 +15,7 @@ from ..errors import ArgumentError
 from .case import OURS
 
 Report = dict[str, Any]
+NOTHING = "-"
 SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
@@ -42,7 +43,7 @@ def rate(row: Report, seconds: float, limits: Report) -> str:
 def _cell(row: Report, who: str) -> Text:
     figure = row["figures"].get(who)
     if figure is None:
-        return Text("wrong", "bold red") if row["absent"].get(who, "").startswith("wrong") else Text("-", "dim")
+        return Text("wrong", "bold red") if row["absent"].get(who, "").startswith("wrong") else Text(NOTHING, "dim")
     text = Text(duration(figure["median"]))
     text.append(f" ±{50 * figure['iqr'] / figure['median']:.0f}%", "dim")
     if "peak_mb" in figure:
@@ -66,9 +67,7 @@ def tables(report: Report) -> list[RenderableType]:
     for group, members in groupby(report["rows"], key=lambda row: row["group"]):
         rows = list(members)
         names = list(dict.fromkeys(who for row in rows for who in (*row["figures"], *row["absent"])))
-        seen = [
-            who for who in names if any(who in row["figures"] or row["absent"][who].startswith("wrong") for row in rows if who in names)
-        ]
+        seen = [who for who in names if any(_cell(row, who).plain != NOTHING for row in rows)]
         seen.sort(key=lambda who: (not who.startswith(OURS), names.index(who)))
         table = Table(title=group, title_justify="left")
         table.add_column("")

@@ -33,6 +33,8 @@ def build(case: Case, setting: Setting) -> tuple[dict[str, Contestant], dict[str
             peers.limit(setting.threads)
             wrong = misfit(contestant.result(), reference, case.rtol, case.atol)
         except (AbsentError, ImportError) as reason:
+            if isinstance(reason, ImportError) and name.startswith(OURS):
+                raise
             absent[name] = str(reason)
             continue
         if wrong:

@@ -26,27 +26,27 @@ def cases(setting: Setting) -> Iterator[Case]:
 
 
 def _case(net: Net, batch: int, setting: Setting) -> Case:
-    x = net.data(batch)[0]
     contestants: dict[str, Callable[[], Contestant]] = {
-        "fastnn": partial(_ours, net, x),
-        "ONNX Runtime": partial(_onnxruntime, net, x, setting),
-        "PyTorch": partial(_torch, net, x, setting),
-        "PyTorch traced": partial(_torch, net, x, setting, traced=True),
+        "fastnn": partial(_ours, net, batch),
+        "ONNX Runtime": partial(_onnxruntime, net, batch, setting),
+        "PyTorch": partial(_torch, net, batch, setting),
+        "PyTorch traced": partial(_torch, net, batch, setting, traced=True),
     }
     if net.layers is not None:
-        contestants["JAX"] = partial(_jax, net, x, setting)
+        contestants["JAX"] = partial(_jax, net, batch, setting)
     return Case(
         group="inference",
         name=f"{net.name}, batch {batch}",
         contestants=contestants,
-        reference=partial(_output, net, x),
+        reference=partial(_output, net, batch),
         rtol=1e-3,
         atol=1e-4,
         flops=batch * net.flops,
     )
 
 
-def _output(net: Net, x: Array) -> Array:
+def _output(net: Net, batch: int) -> Array:
+    x = net.data(batch)[0]
     if net.layers is not None:
         parameters = {name: value.astype(np.float64) for name, value in net.state().items()}
         result: Array = nets.forward(np, parameters, x.astype(np.float64), net.layers)
@@ -57,12 +57,14 @@ def _output(net: Net, x: Array) -> Array:
         return np.array(model(Tensor(x)).numpy())
 
 
-def _ours(net: Net, x: Array) -> Contestant:
+def _ours(net: Net, batch: int) -> Contestant:
+    x = net.data(batch)[0]
     call = partial(compile_inference(net.model()), x)
     return Contestant(call, call)
 
 
-def _torch(net: Net, x: Array, setting: Setting, traced: bool = False) -> Contestant:
+def _torch(net: Net, batch: int, setting: Setting, traced: bool = False) -> Contestant:
+    x = net.data(batch)[0]
     torch = peers.torch(setting.threads)
     model = net.torch_model(torch).eval()
     given = torch.from_numpy(x)
@@ -76,7 +78,8 @@ def _torch(net: Net, x: Array, setting: Setting, traced: bool = False) -> Contes
     return Contestant(call, lambda: call().numpy())
 
 
-def _jax(net: Net, x: Array, setting: Setting) -> Contestant:
+def _jax(net: Net, batch: int, setting: Setting) -> Contestant:
+    x = net.data(batch)[0]
     jax = peers.jax(setting.threads)
     parameters = {name: jax.numpy.asarray(value) for name, value in net.state().items()}
     given = jax.numpy.asarray(x)
@@ -84,7 +87,8 @@ def _jax(net: Net, x: Array, setting: Setting) -> Contestant:
     return Contestant(lambda: model(parameters, given).block_until_ready(), lambda: np.asarray(model(parameters, given)))
 
 
-def _onnxruntime(net: Net, x: Array, setting: Setting) -> Contestant:
+def _onnxruntime(net: Net, batch: int, setting: Setting) -> Contestant:
+    x = net.data(batch)[0]
     runtime = peers.onnxruntime(setting.threads)
     graph = _graph(net, x.shape, peers.onnx(setting.threads)) if net.layers is not None else _exported(net, x, peers.torch(setting.threads))
     options = runtime.SessionOptions()

@@ -1,0 +1,87 @@
+"""Every case of `fastnn bench` builds and its contestants agree with the reference, at small sizes."""
+
+import numpy as np
+import pytest
+
+from fastnn.bench import nets, startup
+from fastnn.bench.case import OURS, Case, Contestant, Setting, misfit
+from fastnn.bench.cases import SOURCES, cases
+from fastnn.bench.run import build, matching, run
+from fastnn.bench.timing import Effort
+
+QUICK = Setting(threads=1, quick=True)
+CASES = [case for topic in SOURCES for case in cases(topic, QUICK)]
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of the peers
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.group}: {c.name}")
+def test_our_result_is_right(case):
+    ours = {name: make for name, make in case.contestants.items() if name.startswith(OURS)}
+    ready, absent = build(Case(**{**vars(case), "contestants": ours}), QUICK)
+    assert ours
+    assert not absent
+    assert all(c.units >= 1 for c in ready.values())
+
+
+def test_peers_that_are_installed_agree_on_one_case_of_each_group():
+    pytest.importorskip("torch")
+    firsts = {case.group: case for case in reversed(CASES) if case.group != "whole training run"}
+    for case in firsts.values():
+        ready, absent = build(case, QUICK)
+        assert "PyTorch" in ready, f"{case.group}: {absent}"
+        assert not [who for who, why in absent.items() if why.startswith("wrong")], f"{case.group}: {absent}"
+
+
+@pytest.mark.parametrize("topic", SOURCES)
+def test_names_are_unique_in_the_full_run_too(topic):
+    names = [(c.group, c.name) for c in cases(topic, Setting(threads=1))]
+    assert len(names) == len(set(names))
+
+
+def test_cases_are_chosen_by_a_pattern():
+    found = list(matching(iter(CASES), r"float64 16x"))
+    assert [c.name for c in found] == ["16x16x16 nn"]
+
+
+def test_results_that_differ_are_named():
+    assert misfit([1.0, 2.0], [1.0, 2.0], 0, 0) == ""
+    assert misfit([1.0, 2.5], [1.0, 2.0], 0.1, 0.1) == "2.5 instead of 2"
+    assert misfit([np.nan], [1.0], 1, 1) == "nan instead of 1"
+    assert misfit([1.0], [[1.0]], 1, 1) == "shape (1,) instead of (1, 1)"
+
+
+def test_who_is_wrong_or_absent_is_not_timed():
+    def missing():
+        raise ImportError("no such library")
+
+    makes = {"fastnn": lambda: Contestant(int, lambda: 3.0), "liar": lambda: Contestant(int, lambda: 4.0), "gone": missing}
+    ready, absent = build(Case("group", "name", makes, lambda: 3.0), QUICK)
+    assert list(ready) == ["fastnn"]
+    assert absent == {"liar": "wrong result: 4 instead of 3", "gone": "no such library"}
+
+
+def test_descriptions_and_their_floating_point_operations():
+    assert nets.TINY.flops == 2 * (5 * 8 + 8 * 3)
+    assert nets.TINY_RESIDUAL.flops == 2 * (9 * 64 + 2 * 64 * 64 + 64 * 3)
+    assert nets.mlp((2, 3, 1), "tanh") == (("linear", 2, 3), ("tanh",), ("linear", 3, 1))
+
+
+def test_a_fresh_process_takes_a_step_without_numba():
+    startup.run_once(startup.OURS, threads=1)
+    result = startup.run_once(startup.OURS, threads=1)
+    assert not result["numba"]
+    assert 2e7 < result["peak"] < 1e9
+    assert result["seconds"] > 0
+
+
+def test_a_report_holds_machine_versions_limits_and_rows(monkeypatch):
+    monkeypatch.setattr("fastnn.bench.run.effort_of", lambda setting: Effort(1e-5, 2, 0.1))
+    report = run(["kernels"], QUICK, only="float32 16x16x16")
+    assert report["machine"]["threads"] == 1
+    assert report["versions"]["numpy"] == np.__version__
+    assert report["limits"]["peak"]["float32"] > report["limits"]["peak"]["float64"] > 0
+    [row] = report["rows"]
+    assert row["work"]["flops"] == 2 * 16**3
+    assert len(row["figures"]["fastnn"]["times"]) == 2
+    assert row["speedup"] > 0

@@ -1,0 +1,129 @@
+"""Statistics, reports as JSON and as tables, and the command line of `fastnn bench`."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from fastnn.bench import report
+from fastnn.bench.run import row
+from fastnn.bench.timing import Effort, in_turns, loops_for, spread
+from fastnn.cli import main
+from fastnn.errors import ArgumentError
+
+LIMITS = {"peak": {"float32": 100e9, "float64": 50e9}, "bandwidth": 20e9, "clock": 2e9}
+
+
+def made(ours, peer, date="2026-01-01", **extra):
+    rows = [
+        row("products", "small", {"fastnn": [ours] * 3, "NumPy": [peer] * 3}, {"JAX": "not installed"}, {"flops": 1e6, "dtype": "float32"}),
+        row("products", "checked", {"fastnn": [ours]}, {"NumPy": "wrong result: 1 instead of 2"}, {}),
+    ]
+    machine = {"cpu": "some CPU", "cores": 2, "instruction set": "avx2", "threads": 1, **extra}
+    return {"machine": machine, "versions": {}, "date": date, "quick": False, "notes": [], "limits": LIMITS, "rows": rows}
+
+
+def text(parts):
+    console = Console(width=200, record=True, file=io.StringIO())
+    for part in parts:
+        console.print(part)
+    return console.export_text()
+
+
+def test_spread_is_median_and_interquartile_range():
+    assert spread([5, 1, 2, 4, 3]) == (3, 2)
+    assert spread([7.0]) == (7.0, 0.0)
+
+
+def test_contestants_take_turns():
+    calls = []
+    times = in_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, Effort(1e-9, 3, 60))
+    turns = [who for who, before in zip(calls, [None, *calls], strict=False) if who != before]
+    assert turns[-6:] == ["a", "b"] * 3
+    assert [len(t) for t in times.values()] == [3, 3]
+
+
+def test_long_cases_have_fewer_rounds():
+    assert len(in_turns({"a": int}, Effort(1e-9, 50, 0.0))["a"]) == 2
+
+
+def test_short_calls_are_repeated_until_they_fill_the_span():
+    assert loops_for(int, 1e-3) > 100
+    assert loops_for(int, 0.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(2.0, "2.00 s"), (0.0123, "12.3 ms"), (123e-6, "123 us"), (4.5e-9, "4.50 ns"), (1e-10, "0.10 ns")]
+)
+def test_durations_have_three_digits_and_a_unit(seconds, shown):
+    assert report.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("work", "shown"),
+    [
+        ({"flops": 1e6, "dtype": "float32"}, "10.0 GFLOP/s 10 %"),
+        ({"flops": 1e6, "dtype": "float64"}, "10.0 GFLOP/s 20 %"),
+        ({"bytes": 1e6, "elements": 10}, "10.0 GB/s 50 %"),
+        ({"elements": 1000}, "200.00 cycles"),
+        ({}, ""),
+    ],
+)
+def test_rates_are_shares_of_what_the_machine_can_do(work, shown):
+    assert report.rate({"work": work}, 1e-4, LIMITS) == shown
+
+
+def test_the_speedup_is_our_best_over_the_best_peer():
+    times = {"fastnn": [2.0], "fastnn step": [1.0], "NumPy": [6.0], "JAX": [3.0]}
+    assert row("g", "n", times, {}, {})["speedup"] == 3.0
+    assert row("g", "n", {"fastnn": [2.0]}, {}, {})["speedup"] is None
+
+
+def test_a_table_shows_times_ratio_and_who_is_missing():
+    shown = text(report.tables(made(1e-4, 2e-4)))
+    for part in (
+        "some CPU",
+        "100 us",
+        "200 us",
+        "2.00x",
+        "10.0 GFLOP/s 10 %",
+        "wrong",
+        "JAX: not installed",
+        "NumPy: wrong result: 1 instead of 2",
+    ):
+        assert part in shown
+
+
+def test_reports_survive_json(tmp_path):
+    report.save(made(1e-4, 2e-4), tmp_path / "a.json")
+    assert report.load(tmp_path / "a.json") == made(1e-4, 2e-4)
+
+
+@pytest.mark.parametrize("content", ["no json", "[]", json.dumps({"rows": []})])
+def test_other_files_are_refused(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ArgumentError, match="no report"):
+        report.load(tmp_path / "a.json")
+
+
+def test_two_reports_side_by_side(tmp_path, capsys):
+    report.save(made(1e-4, 2e-4), tmp_path / "a.json")
+    new = made(5e-5, 2e-4, date="2026-02-01", cpu="another CPU")
+    new["rows"] = new["rows"][:1]
+    report.save(new, tmp_path / "b.json")
+    assert main(["bench", "compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
+    shown = capsys.readouterr().out
+    small, gone = (next(line for line in shown.splitlines() if name in line) for name in ("products small", "products checked"))
+    assert [cell.strip() for cell in small.split("│")[2:-1]] == ["100 us", "50.0 us", "2.00x", "2.00x", "4.00x"]
+    assert [cell.strip() for cell in gone.split("│")[2:4]] == ["100 us", "-"]
+    assert "cpu: some CPU and another CPU" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["kernel"], "did you mean 'kernels'"), (["compare", "a.json"], "takes two files"), (["--threads", "0"], "from 1 to 255")],
+)
+def test_nonsense_on_the_command_line_is_refused(arguments, message, capsys):
+    assert main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
