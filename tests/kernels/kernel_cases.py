@@ -41,6 +41,7 @@ SHAPES = (
 LAYOUTS = ("contiguous", "strided", "transposed", "reversed")
 EMPTY_DIMENSIONS = {"N", "O", "B", "M", "K"}  # these may be 0
 NEED_DATA = {"batch_norm", "batch_norm_grad"}  # the mean of nothing is undefined
+CONTIGUOUS = {("gemm", "c"), ("gemm", "base"), ("gemm", "extra")}  # strided parameters whose rows must be contiguous all the same
 IGNORED = -100
 
 NUMBERS = {
@@ -227,7 +228,7 @@ class Case:
             if isinstance(parameter, Number):
                 self.operands.append(NUMBERS[name])
                 continue
-            free = parameter.layout in ("elementwise", "strided")
+            free = parameter.layout in ("elementwise", "strided") and (kernel.name, name) not in CONTIGUOUS
             own = shape if parameter.layout == "elementwise" else tuple(sizes[d] for d in parameter.dims)
             if broadcast and i >= signature.outputs and parameter.layout == "elementwise":
                 own = _broadcast(own, rng)
