@@ -1,0 +1,143 @@
+"""The thread team: same results for any number of threads, alive after fork, usable from many threads, quiet when idle."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fastnn import kernels
+from fastnn.errors import ArgumentError
+from fastnn.kernels import Instruction, Program, _team
+
+N = 100_003
+
+
+def program(seed=0):
+    """Instructions that depend on each other, all shared among threads; returns it with its last result."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=N).astype(np.float32)
+    a, b, c = np.empty_like(x), np.empty_like(x), np.empty((1, 200, 300), np.float32)
+    left, right = x[:60_000].reshape(1, 200, 300), x[: 300 * 300].reshape(1, 300, 300)
+    total = np.empty((1, 1), np.float32)
+    instructions = [
+        Instruction("sin", (a, x)),
+        Instruction("multiply", (b, a, x)),
+        Instruction("exp", (a, b)),
+        Instruction("gemm", (c, left, right, c, c, 1.0, 0.0, 0)),
+        Instruction("reduce_sum", (total, a.reshape(1, N, 1))),
+    ]
+    return Program(instructions, [True] * 5, [False] * 5), (a, b, c, total)
+
+
+def results(count, seed=0):
+    ready, outputs = program(seed)
+    with kernels.threads(count):
+        ready.run(3)
+    return [o.copy() for o in outputs]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_results_are_bitwise_those_of_one_thread(count):
+    for found, expected in zip(results(count), results(1), strict=True):
+        assert found.tobytes() == expected.tobytes()
+
+
+def test_the_number_of_threads_is_that_of_the_innermost_context_then_of_the_process():
+    before = kernels.get_num_threads()
+    with kernels.threads(3):
+        with kernels.threads(1):
+            assert kernels.get_num_threads() == 1
+        assert kernels.get_num_threads() == 3
+        seen = []
+        other = threading.Thread(target=lambda: seen.append(kernels.get_num_threads()))
+        other.start()
+        other.join()
+        assert seen == [before]
+    assert kernels.get_num_threads() == before
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", 256])
+def test_counts_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ArgumentError, match="from 1 to 255"), kernels.threads(wrong):
+        pass
+    with pytest.raises(ArgumentError, match="from 1 to 255"):
+        kernels.set_num_threads(wrong)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("3", "3"), ("none", "FASTNN_NUM_THREADS must be a whole number")])
+def test_the_environment_sets_the_number(value, expected):
+    code = "from fastnn import kernels; print(kernels.get_num_threads())"
+    environment = {**os.environ, "FASTNN_NUM_THREADS": value}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert expected in done.stdout + done.stderr
+
+
+def test_many_threads_may_use_it_at_once():
+    expected = {seed: results(1, seed) for seed in range(4)}
+    wrong = []
+
+    def work(seed):
+        for _ in range(10):
+            if any(a.tobytes() != b.tobytes() for a, b in zip(results(2, seed), expected[seed], strict=True)):
+                wrong.append(seed)
+
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in expected]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    assert not wrong
+
+
+FORK = """
+import os, sys
+import numpy as np
+from fastnn import kernels
+from fastnn.kernels import Instruction, Program
+x = np.linspace(0, 1, 100_003, dtype=np.float32)
+y = np.empty_like(x)
+program = Program([Instruction("exp", (y, x))], [True], [False])
+with kernels.threads(2):
+    program.run()
+    expected = y.copy()
+    child = os.fork()
+    y[:] = 0
+    program.run()
+    same = np.array_equal(y, expected)
+    if child == 0:
+        os._exit(0 if same else 1)
+    _, status = os.waitpid(child, 0)
+    sys.exit(0 if same and status == 0 else 1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_parent_and_child_go_on_after_a_fork():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_idle_team_sleeps():
+    results(2)
+    deadline = time.monotonic() + 20
+    mailbox = _team.team(2).mailbox
+    while mailbox[_team.ASLEEP + _team.LINE] == 0:
+        assert time.monotonic() < deadline, "the second worker is still spinning"
+        time.sleep(0.01)
+    before = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - before < 0.1
+
+
+def test_work_finds_sleeping_and_waking_workers():
+    ready, outputs = program()
+    expected = results(1)
+    with kernels.threads(2):
+        for pause in (0, 0.0001, 0.001, 0.01, 0.05) * 3:
+            time.sleep(pause)
+            ready.run()
+            assert outputs[0].tobytes() == expected[0].tobytes()
