@@ -16,13 +16,13 @@ Part = str | Callable[..., nn.Module]  # a name in a table, or what is called to
 
 def activation_layer(choice: Part, dtype: Any) -> nn.Module:
     """A new activation. Raises UnknownNameError for a name that is not in `nn.activation.ACTIVATIONS`."""
-    layer = _build("activation", choice, ACTIVATIONS)
+    layer = build("activation", choice, ACTIVATIONS)
     return layer if dtype is None else layer.astype(dtype)
 
 
 def norm_layers(choice: Part | None, features: int, dtype: Any) -> list[nn.Module]:
     """A new normalisation of that many features, or nothing for None. Raises UnknownNameError for a name that is not in `NORMS`."""
-    return [] if choice is None else [_build("norm", choice, NORMS, features, dtype=dtype)]
+    return [] if choice is None else [build("norm", choice, NORMS, features, dtype=dtype)]
 
 
 def dropout_layers(p: float) -> list[nn.Module]:
@@ -30,7 +30,8 @@ def dropout_layers(p: float) -> list[nn.Module]:
     return [] if p == 0 else [nn.Dropout(p)]
 
 
-def _build(kind: str, choice: Part, table: Mapping[str, Callable[..., nn.Module]], *args: Any, **kwargs: Any) -> nn.Module:
+def build(kind: str, choice: Part, table: Mapping[str, Callable[..., nn.Module]], *args: Any, **kwargs: Any) -> nn.Module:
+    """The module that `choice`, a name in `table` or a class, stands for. Raises UnknownNameError or DTypeError."""
     if isinstance(choice, str):
         if choice not in table:
             raise unknown_name(kind, choice, table)

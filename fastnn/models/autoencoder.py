@@ -1,13 +1,15 @@
-"""The autoencoder: a network that learns to reproduce its input through a narrow middle."""
+"""Autoencoders: networks that learn to reproduce their input through a narrow middle."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from .. import nn
+from ..errors import ArgumentError
 from ..tensor import Tensor
-from ._parts import Part
+from ._parts import Part, activation_layer
 from .mlp import mlp
 
 
@@ -57,3 +59,45 @@ def autoencoder(in_features: int, hidden: Sequence[int], code: int, activation: 
     return Autoencoder(
         mlp(in_features, hidden, code, activation, dtype=dtype), mlp(code, list(reversed(hidden)), in_features, activation, dtype=dtype)
     )
+
+
+def conv_autoencoder(
+    image_shape: tuple[int, int, int] = (1, 28, 28),
+    channels: Sequence[int] = (16, 32),
+    code: int = 32,
+    activation: Part = "relu",
+    dtype: Any = None,
+) -> Autoencoder:
+    """A convolutional autoencoder: its encoder halves the size at each step, its decoder doubles it by transposed convolutions.
+
+    Parameters
+    ----------
+    image_shape
+        (C, H, W) of input and output.
+    channels
+        The channels after each step of the encoder.
+    code
+        The size of the hidden code, which is linear.
+    activation, dtype
+        As for `mlp`.
+
+    Raises
+    ------
+    ArgumentError
+        If H or W cannot be halved as often.
+    """
+    C, H, W = image_shape
+    shrinkage = 2 ** len(channels)
+    if not channels or H % shrinkage or W % shrinkage:
+        raise ArgumentError(f"conv_autoencoder: H and W must be multiples of {shrinkage} for {len(channels)} steps, got {H} and {W}")
+    middle = (channels[-1], H // shrinkage, W // shrinkage)
+    features = middle[0] * middle[1] * middle[2]
+    widths = [C, *channels]
+    encoder: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        encoder += [nn.Conv2d(before, after, 3, 2, 1, dtype=dtype), activation_layer(activation, dtype)]
+    encoder += [nn.Flatten(), nn.Linear(features, code, dtype=dtype)]
+    decoder: list[nn.Module] = [nn.Linear(code, features, dtype=dtype), nn.Unflatten(1, middle)]
+    for before, after in pairwise(reversed(widths)):
+        decoder += [activation_layer(activation, dtype), nn.ConvTranspose2d(before, after, 3, 2, 1, 1, dtype=dtype)]
+    return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder))
