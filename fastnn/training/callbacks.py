@@ -16,7 +16,7 @@ class Callback:
     """Base of what a trainer calls while it trains; each method does nothing unless a subclass defines it."""
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Before the first epoch."""
+        """Before the first epoch; what is raised here leaves everything as it was."""
 
     def on_epoch_end(self, trainer: Trainer, epoch: Mapping[str, float]) -> None:
         """After each epoch, whose numbers are the last of `trainer.history`. Setting `trainer.stop_training` makes it the last one."""
@@ -50,7 +50,7 @@ class EarlyStopping(Callback):
     ArgumentError
         If `patience` is below 1 or `min_delta` below 0.
     UnknownNameError
-        After the first epoch, if the history has no column `monitor`.
+        When training starts, if nothing called `monitor` is measured.
     """
 
     def __init__(self, patience: int = 10, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True) -> None:
@@ -67,14 +67,14 @@ class EarlyStopping(Callback):
         self._best_state: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer) -> None:
+        if self.monitor not in trainer.measured:
+            raise unknown_name("number to monitor", self.monitor, trainer.measured)
         self.best, self.best_epoch, self._best_state = None, 0, {}
         name = self.monitor.removeprefix("val_")
         watched = [m for m in trainer.metrics if m.name == name]
         self._sign = 1.0 if watched and watched[0].higher_is_better else -1.0
 
     def on_epoch_end(self, trainer: Trainer, epoch: Mapping[str, float]) -> None:
-        if self.monitor not in epoch:
-            raise unknown_name("number to monitor", self.monitor, epoch)
         value, count = epoch[self.monitor], trainer.history.epochs
         if self.best is None or self._sign * (value - self.best) > self.min_delta or self.best != self.best:
             self.best, self.best_epoch = value, count

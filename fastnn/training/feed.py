@@ -14,7 +14,7 @@ from ..errors import ArgumentError, DTypeError, LabelError
 from ..optim.schedules import Schedule
 from ..tensor import FLOATS, Array, to_array
 from .interrupt import interrupts_deferred
-from .step import EagerStep, Report
+from .step import Report, Step
 
 CHECKED_ROWS = 4096  # rows looked at together when values are checked
 
@@ -53,7 +53,7 @@ class ArrayFeed:
         return self.x[rows], self.y[rows]
 
     def train(
-        self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
+        self, step: Step, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
     ) -> tuple[Array, Array] | None:
         """Train on every example once, in an order drawn from `rng`.
 
@@ -86,7 +86,7 @@ class LoaderFeed:
         return self._pair(self.loader.dataset.batch(np.arange(min(2, len(self)))))
 
     def train(
-        self, step: EagerStep, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
+        self, step: Step, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
     ) -> tuple[Array, Array] | None:
         """As for arrays, but the loader itself draws the order."""
         kept = []
@@ -96,7 +96,7 @@ class LoaderFeed:
                 if scheduler is not None:
                     scheduler.step()
                 if keep is not None:
-                    kept.append((step.output, y))
+                    kept.append((step.output.copy(), y))
                 deliver_interrupt()
         return None if keep is None else (np.concatenate([o for o, _ in kept]), np.concatenate([y for _, y in kept]))
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..compile import TrainingStep
 from ..data.loader import batches
 from ..losses import Loss
 from ..nn import Module
@@ -15,6 +16,7 @@ from ..optim.schedules import Schedule
 from ..tensor import Array
 from .interrupt import interrupts_deferred
 
+Step: TypeAlias = "EagerStep | TrainingStep"
 Report: TypeAlias = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import losses, optim
+from ..compile import InferenceModel, TrainingStep
 from ..data import DataLoader
-from ..errors import ArgumentError
+from ..errors import ArgumentError, StateError
 from ..nn import Module
 from ..optim.schedules import ReduceLROnPlateau, Schedule
 from ..tensor import Array, Tensor, no_grad
@@ -49,11 +51,16 @@ class Trainer:
         What is called between epochs.
     show_progress
         Whether a live line is shown; None: if stderr is a terminal.
+    compiled
+        Whether steps and evaluations are recorded once and replayed as programs. A model whose course depends on values cannot be
+        recorded: it is trained eagerly, and a warning says so.
 
     Attributes
     ----------
     history
         The numbers of each epoch of the last `fit`.
+    measured
+        The names of the losses and metrics in each epoch of that history.
     stop_training
         Set to True by a callback, it ends `fit` after the current epoch.
 
@@ -76,6 +83,7 @@ class Trainer:
         clip_norm: float | None = None,
         callbacks: Iterable[Callback] = (),
         show_progress: bool | None = None,
+        compiled: bool = True,
     ) -> None:
         if clip_norm is not None and not clip_norm > 0:
             raise ArgumentError(f"clip_norm must be positive, got {clip_norm}")
@@ -89,10 +97,14 @@ class Trainer:
         self.show_progress = show_progress
         self.seed = seed
         self.history = History()
+        self.measured: list[str] = []
         self.stop_training = False
         self._rng = np.random.default_rng(seed)
         self._fit_settings: dict[str, Any] = {}
-        self._step = EagerStep(model, self.loss, self.optimizer, clip_norm)
+        self.compiled = compiled
+        step = TrainingStep if compiled else EagerStep
+        self._step: TrainingStep | EagerStep = step(model, self.loss, self.optimizer, clip_norm)
+        self._forward = InferenceModel(model, live=True)
 
     def fit(
         self,
@@ -133,20 +145,21 @@ class Trainer:
         if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
             raise ArgumentError(f"epochs must be a whole number of at least 0, got {epochs!r}")
         data = self._feed(x, y, batch_size)
-        held_out = None
-        if isinstance(validation_data, DataLoader):
-            held_out = self._feed(validation_data, None, EVALUATION_BATCH)
-        elif validation_data is not None:
-            held_out = self._feed(*_pair(validation_data), EVALUATION_BATCH)
-        keep = self._try(data) if self.metrics else (self._try(data), None)[1]
+        example = self._try(data)
+        keep = example if self.metrics else None
+        held_out = None if validation_data is None else self._feed(*_pair(validation_data), EVALUATION_BATCH)
         if held_out is not None:
             self._try(held_out)
-        stopping = [EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping]
-        callbacks = [*self.callbacks, *(s for s in stopping if s is not None)]
-        self._fit_settings = {"epochs": int(epochs), "batch_size": data.batch_size}
-        self.history, self.stop_training = History(), False
+        self._prepare(data)
+        callbacks = list(self.callbacks)
+        if early_stopping is not None:
+            callbacks.append(EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping)
+        measured = ["loss", *(m.name for m in self.metrics)]
+        self.measured = measured if held_out is None else [*measured, *(f"val_{name}" for name in measured)]
         for callback in callbacks:
             callback.on_fit_start(self)
+        self._fit_settings = {"epochs": int(epochs), "batch_size": data.batch_size}
+        self.history, self.stop_training = History(), False
         with _mode(self.model, training=True), progress(self.show_progress, epochs, len(data)) as live:
             for epoch in range(1, epochs + 1):
                 live.start_epoch(epoch)
@@ -171,8 +184,7 @@ class Trainer:
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> Array:
         """The model's outputs for inputs x, with the model in evaluation mode: scores of a classifier, values of a regression."""
         data = self._feed(x, np.zeros(len(x)), batch_size)
-        with _mode(self.model, training=False), no_grad():
-            return np.concatenate([self.model(part).numpy() for part, _ in data])
+        return np.concatenate([self._output(part) for part, _ in data])
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -208,12 +220,35 @@ class Trainer:
         return feed(x, y, batch_size, next((p.dtype for p in self.model.parameters()), np.dtype(np.float32)))
 
     def _try(self, data: Feed) -> Array:
-        """Run model and loss on two examples, without learning from them: what does not fit is found before anything changes."""
+        """The model's outputs for two examples, without learning from them: what does not fit is found before anything changes."""
         x, y = data.sample()
         with _mode(self.model, training=False), no_grad():
             output: Tensor = self.model(x)
             self.loss(output, y)
+        self._measure(output.numpy(), y)
         return output.numpy()
+
+    def _prepare(self, data: Feed) -> None:
+        """Record the step if that can be done, else go on eagerly and say why."""
+        if isinstance(self._step, TrainingStep):
+            try:
+                with _mode(self.model, training=True):
+                    self._step.prepare(*data.sample())
+            except StateError as reason:
+                warnings.warn(f"training runs eagerly, which is slower: {reason}", stacklevel=3)
+                self.compiled = False
+                self._step = EagerStep(self.model, self.loss, self.optimizer, self.clip_norm)
+
+    def _output(self, x: Array) -> Array:
+        """What the model gives for x in evaluation mode."""
+        if self.compiled:
+            try:
+                output: Array = self._forward(x)
+                return output
+            except StateError:  # it looks at values in evaluation mode only
+                self.compiled = False
+        with _mode(self.model, training=False), no_grad():
+            return np.asarray(self.model(x).numpy())
 
     def _epoch(self, data: Feed, held_out: Feed | None, keep: Array | None, live: Progress) -> dict[str, float]:
         """Train once on all data, evaluate, and return the numbers of both."""
@@ -243,12 +278,12 @@ class Trainer:
 
     def _evaluate(self, data: Feed) -> dict[str, float]:
         outputs, targets, mean = [], [], _Mean()
-        with _mode(self.model, training=False), no_grad():
-            for x, y in data:
-                output = self.model(x)
-                mean.add(len(x), self.loss(output, y).item())
-                outputs.append(output.numpy())
-                targets.append(y)
+        for x, y in data:
+            output = self._output(x)
+            with no_grad():
+                mean.add(len(x), self.loss(Tensor(output), y).item())
+            outputs.append(output)
+            targets.append(y)
         return {"loss": mean.value, **self._measure(np.concatenate(outputs), np.concatenate(targets))}
 
     def _measure(self, outputs: Array, targets: Array) -> dict[str, float]:
@@ -272,6 +307,8 @@ class _Mean:
 
 
 def _pair(data: Any) -> tuple[Any, Any]:
+    if isinstance(data, DataLoader):
+        return data, None
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ArgumentError(f"validation_data must be a pair (x, y) or a data loader, got {type(data).__name__}")
     return data[0], data[1]

@@ -183,8 +183,11 @@ def test_early_stopping_follows_metrics_upwards(digits):
 
 
 def test_early_stopping_by_a_column_that_is_not_there_is_an_error(digits):
+    model = classifier()
+    before = state(model)
     with pytest.raises(UnknownNameError, match="val_loss"):
-        Trainer(classifier()).fit(*digits[0], batch_size=500, early_stopping=2)
+        Trainer(model).fit(*digits[0], batch_size=500, early_stopping=2)
+    assert same(before, state(model))
     for wrong in ({"patience": 0}, {"patience": 2.5}, {"min_delta": -1}):
         with pytest.raises(ArgumentError):
             EarlyStopping(**wrong)
@@ -278,6 +281,14 @@ def test_data_that_do_not_fit_are_refused_before_anything_changes(arguments, err
     assert trainer.history.epochs == 0
 
 
+def test_a_metric_that_does_not_fit_is_refused_before_anything_changes(digits):
+    model = classifier()
+    before = state(model)
+    with pytest.raises(ShapeError, match="same shape"):
+        Trainer(model, metrics=["mae"]).fit(*digits[0])
+    assert same(before, state(model))
+
+
 def test_unknown_names_are_refused():
     for wrong in ({"loss": "cross_entropi"}, {"optimizer": "adamm"}, {"metrics": ["acc"]}, {"metrics": "acc"}):
         with pytest.raises(UnknownNameError):
@@ -306,7 +317,7 @@ def test_ctrl_c_takes_effect_between_two_steps(digits):
     (x, y), _ = digits
     model, twin = classifier(), classifier()
     opt = optim.Adam(model.parameters())
-    trainer = Trainer(model, loss=Interrupting(), optimizer=opt)
+    trainer = Trainer(model, loss=Interrupting(), optimizer=opt, compiled=False)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(x, y, epochs=3, batch_size=500)  # one trial, then 3 steps in each epoch: the second step of epoch 2 is interrupted
     assert trainer.history.epochs == 1
@@ -322,7 +333,7 @@ def test_ctrl_c_takes_effect_between_two_steps(digits):
 
 
 def test_a_second_ctrl_c_does_not_wait(digits):
-    trainer = Trainer(classifier(), loss=Interrupting(times=2))
+    trainer = Trainer(classifier(), loss=Interrupting(times=2), compiled=False)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(*digits[0], epochs=3, batch_size=500)
 
@@ -356,3 +367,18 @@ def test_callbacks_see_every_epoch_and_may_stop(digits):
 
     Trainer(classifier(), callbacks=[Recorder(), Callback()]).fit(*digits[0], epochs=5, batch_size=500)
     assert calls == ["start", 1, 2, "end"]
+
+
+def test_ctrl_c_stops_compiled_steps_within_moments(digits):
+    model = classifier()
+    opt = optim.Adam(model.parameters())
+    trainer = Trainer(model, optimizer=opt)
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(*digits[0], epochs=10**6, batch_size=64)
+    timer.join()
+    assert trainer.history.epochs > 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len({float(entry["step"]) for entry in opt.state_dict()["state"].values()}) == 1
+    assert model.training
