@@ -60,34 +60,66 @@ def _flags() -> compiler.Flags:
     return flags
 
 
-# Numba links a callee after a round of optimisation of its own, which only costs time here: these are linked as they were lowered.
-_callees: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
+VECTORIZED_BY_HAND: set[Callable[..., None]] = set()
 
 
-def _with_callees(library: Any) -> list[Any]:
-    """A library and all that its functions call, each once."""
-    found = [library]
-    for one in found:
-        found += [callee for callee in _callees.get(one, ()) if callee not in found]
-    return found
+def by_hand(kernel: Callable[..., None]) -> Callable[..., None]:
+    """Mark a kernel whose inner loops are vector code already, so that LLVM spends no time on looking for more."""
+    VECTORIZED_BY_HAND.add(kernel)
+    return kernel
+
+
+class _Subroutines:
+    """Which libraries of code call which others, while `build` is at work.
+
+    Numba links a callee after a round of optimisation of its own, which only costs time here: these are linked as they were lowered.
+    """
+
+    def __init__(self) -> None:
+        self.building = False
+        self.callees: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
+
+    def below(self, library: Any) -> list[Any]:
+        """A library and all that its functions call, each once."""
+        found = [library]
+        for one in found:
+            found += [callee for callee in self.callees.get(one, ()) if callee not in found]
+        return found
+
+    def compiled(self, function: Callable[..., Any], argtypes: tuple[types.Type, ...]) -> Any:
+        if self.building:
+            context = registry.cpu_target
+            return compiler.compile_extra(context.typing_context, context.target_context, function, argtypes, None, _flags(), {})
+        dispatcher = numba.njit(error_model="numpy")(function)
+        dispatcher.compile(argtypes)
+        return dispatcher.overloads[argtypes]
+
+    def link(self, caller: Any, callee: Any) -> None:
+        if self.building:
+            self.callees.setdefault(caller, set()).add(callee)
+        else:
+            caller.add_linking_library(callee)
+
+
+_subroutines = _Subroutines()
 
 
 def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make `function` callable inside kernels as a function of its own, typed and lowered once for all of them."""
-    results: dict[tuple[types.Type, ...], compiler.CompileResult] = {}
+    results: dict[Any, Any] = {}
 
     def definition(typingctx: Any, *arguments: types.Type) -> Any:
-        key = tuple(map(types.unliteral, arguments))
+        argtypes = tuple(map(types.unliteral, arguments))
+        key = (argtypes, _subroutines.building)
         if key not in results:
-            context = registry.cpu_target.target_context
-            results[key] = compiler.compile_extra(typingctx, context, function, key, None, _flags(), {})
+            results[key] = _subroutines.compiled(function, argtypes)
         result = results[key]
 
         def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-            _callees.setdefault(context.active_code_library, set()).add(result.library)
+            _subroutines.link(context.active_code_library, result.library)
             return context.call_internal(builder, result.fndesc, sig, values)
 
-        return typing_signature(result.signature.return_type, *key), emit
+        return typing_signature(result.signature.return_type, *argtypes), emit
 
     # Numba reads an intrinsic's parameters from its Python signature.
     parameters = [inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD), *inspect.signature(function).parameters.values()]
@@ -102,11 +134,15 @@ def build(symbol: str, signature: Signature, dtypes: str, kernel: Callable[..., 
         typing.refresh()
         context.refresh()
         argtypes = argument_types(signature, dtypes)
-        result = compiler.compile_extra(typing, context, kernel, tuple(argtypes), types.none, _flags(), {})
+        _subroutines.building = True
+        try:
+            result = compiler.compile_extra(typing, context, kernel, tuple(argtypes), types.none, _flags(), {})
+        finally:
+            _subroutines.building = False
         library = context.codegen().create_library(symbol)
         library.add_ir_module(_entry(symbol, signature, context, library, argtypes, result.fndesc))
         module = library._final_module
-        for part in _with_callees(result.library):
+        for part in _subroutines.below(result.library):
             module.link_in(part._final_module, preserve=True)
             for callee in part._linking_libraries:
                 module.link_in(callee._get_module_for_linking(), preserve=True)

@@ -82,7 +82,8 @@ class Kernel:
             return _loader.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False)
         from . import _compiler
 
-        return _loader.object_code(_compiler.build(symbol, self.signature, dtypes, implementation), symbol)
+        vectorize = implementation not in _compiler.VECTORIZED_BY_HAND
+        return _loader.object_code(_compiler.build(symbol, self.signature, dtypes, implementation), symbol, vectorize)
 
     def __call__(self, *operands: Any) -> None:
         """Check the operands against the signature, then run: the kernel as a function on plain arrays."""

@@ -6,57 +6,30 @@ matrix product without padding and without holes, and so are, in the input gradi
 Sums go into a buffer of rows (pixel or tap) by channels, which is transposed into the output at the end.
 """
 
-from .._compiler import subroutine
+from .._compiler import by_hand, subroutine
 from .._gather import ceil_div, even_parts, fill_table, gather_tile, transpose
 from .._host import isa
 from .._simd import share, width
-from .._tile import NV, address, copy_row, peek, poke, stack_buffer, tile_rows
+from .._tile import NV, address, copy_row, peek, stack_buffer, tile_rows
+from ._depthwise import depthwise, depthwise_weight_grad
+from ._runs import PAIR, PIXELS, RUN, TAPS, cut_into_runs, pixel_runs, tap_table
 
 MR = tile_rows()
 ROW = NV * isa().vector_bytes  # bytes of a row of a panel or of sums: the channels of a tile
-PIXELS = 512  # of a block
 DEPTH = 256  # pixels of a block whose products are summed
-TAPS = 512  # places in the kernel that are worked on at a time
 PANEL = (128 << 10) // ROW  # rows of the longest panel
-PAIR = 16  # bytes of a table's entry
-RUN = 32  # bytes of a run
 
 zeros_row = stack_buffer(ROW)
 panel_rows = stack_buffer(PANEL * ROW)
 pixel_rows = stack_buffer((PIXELS + 1) * ROW)
-pixel_runs = stack_buffer(2 * PIXELS * RUN)
 pixel_table = stack_buffer((PIXELS + MR) * PAIR)
-tap_table = stack_buffer(TAPS * PAIR)
 tap_rows = stack_buffer((PANEL + 1) * ROW)
 tap_rows_table = stack_buffer((PANEL + MR) * PAIR)
 
 
 @subroutine
-def _cut_into_runs(runs, pixel, pixel_stop, tap, tap_stop, size, stride, pad, dilation, period, phases, backwards):
-    """List the runs of pixels (first, count; `phases` apart) that use the same taps (first, count; `period` apart); how many there are."""
-    count = 0
-    for phase in range(phases):
-        last_first, last_taps = -1, 0
-        for i in range(pixel + phase, pixel_stop, phases):
-            high = i + pad if backwards else pad - i * stride + size - 1
-            low = high - (size - 1) * stride if backwards else pad - i * stride
-            first = max(tap, -(-low // dilation))
-            stop = min(tap_stop, high // dilation + 1)
-            while backwards and first < stop and (high - first * dilation) % stride != 0:
-                first += 1
-            taps = max(0, (stop - first + period - 1) // period)
-            if taps > 0 and first == last_first and taps == last_taps:
-                at = runs + (count - 1) * RUN + 8
-                poke(at, peek(at, count) + 1)
-            elif taps > 0:
-                at = runs + count * RUN
-                poke(at, i)
-                poke(at + 8, 1 + 0 * i)
-                poke(at + 16, first)
-                poke(at + 24, taps)
-                count += 1
-            last_first, last_taps = first, taps
-    return count
+def _transpose(target, target_row, source, source_row, rows, cols, like):
+    transpose(target, target_row, source, source_row, rows, cols, like)
 
 
 @subroutine
@@ -70,7 +43,7 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
     OG, IG = OC // groups, IC // groups
     by_first, by_second = second_dim * KH * KW * item, KH * KW * item
     out_step, source_step = (by_second, by_first) if backwards else (by_first, by_second)
-    # of both dimensions: pixels of one phase lie `phases` apart and read `moves` apart; their taps lie `period` apart and read `reach` apart
+    # Of both dimensions: pixels of one phase lie `phases` apart and read `moves` apart, their taps lie `period` and read `reach` apart.
     phases, moves = (stride, (1, 1)) if backwards else ((1, 1), stride)
     period_h, period_w = 1, 1
     if backwards:
@@ -82,9 +55,14 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
     reach_h = -(period_h * dilation[0] // stride[0]) if backwards else dilation[0]
     reach_w = -(period_w * dilation[1] // stride[1]) if backwards else dilation[1]
 
+    if groups > 1 and second_dim == 1:
+        reach = (reach_h, reach_w)
+        depthwise(team, out, source, weight, bias_at, stride, pad, dilation, phases, moves, period, reach, backwards)
+        return
+
     NR = NV * width(out)
     tiles = ceil_div(OG, NR)
-    part, parts = team
+    parts = team[1]
     most = min(PIXELS, max(8 * MR, N * OH * OW * tiles * groups // parts))
     cols_most = even_parts(OW, most)
     rows_most = even_parts(OH, most // cols_most)
@@ -129,14 +107,14 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
                         target = panel
                         for c in range(1 if whole and not backwards else channels):
                             for k in range(runs_of_channel):
-                                transpose(target, ROW, at + c * source_step + k * KW * item, out_step, run, count, one)
+                                _transpose(target, ROW, at + c * source_step + k * KW * item, out_step, run, count, one)
                                 target += run * ROW
                     if cut != (block * KH + kh) * KW + kw:
                         cut = (block * KH + kh) * KW + kw
-                        row_runs = _cut_into_runs(
+                        row_runs = cut_into_runs(
                             runs, top, top + rows, kh, kh + khs, H, stride[0], pad[0], dilation[0], period[0], phases[0], backwards
                         )
-                        col_runs = _cut_into_runs(
+                        col_runs = cut_into_runs(
                             runs + PIXELS * RUN,
                             left,
                             left + cols,
@@ -170,22 +148,28 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
         for n in range(images):
             at = address(out) + ((((image + n) * OC + out_channel) * OH + top) * OW + left) * item
             if cols == OW:
-                transpose(at, OH * OW * item, sums + n * rows * cols * ROW, ROW, count, rows * cols, one)
+                _transpose(at, OH * OW * item, sums + n * rows * cols * ROW, ROW, count, rows * cols, one)
             else:
                 for i in range(rows):
-                    transpose(at + i * OW * item, OH * OW * item, sums + (n * rows + i) * cols * ROW, ROW, count, cols, one)
+                    _transpose(at + i * OW * item, OH * OW * item, sums + (n * rows + i) * cols * ROW, ROW, count, cols, one)
 
 
+@by_hand
 def conv2d(team, y, x, weight, bias, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
     _convolve(team, y, x, weight, address(bias), (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, False)
 
 
+@by_hand
 def conv2d_input_grad(team, dx, dy, weight, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
     _convolve(team, dx, dy, weight, 0, (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, True)
 
 
+@by_hand
 def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
-    part, parts = team
+    if groups > 1 and dweight.shape[1] == 1:
+        depthwise_weight_grad(team, dweight, dy, x, (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w))
+        return
+    parts = team[1]
     one = dweight.dtype.type(1)
     item = dweight.itemsize
     O, IG, KH, KW = dweight.shape
@@ -220,17 +204,17 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
             images = min(images_most, N - image)
             for top in range(0, OH, rows_most):
                 rows = min(rows_most, OH - top)
-                row_runs = _cut_into_runs(runs, top, top + rows, kh, kh + khs, H, stride_h, pad_h, dilation_h, 1, 1, False)
+                row_runs = cut_into_runs(runs, top, top + rows, kh, kh + khs, H, stride_h, pad_h, dilation_h, 1, 1, False)
                 for left in range(0, OW, cols_most):
                     cols = min(cols_most, OW - left)
-                    col_runs = _cut_into_runs(
+                    col_runs = cut_into_runs(
                         runs + PIXELS * RUN, left, left + cols, kw, kw + kws, W, stride_w, pad_w, dilation_w, 1, 1, False
                     )
                     for n in range(images):
                         at = address(dy) + ((((image + n) * O + out_channel) * OH + top) * OW + left) * item
                         for i in range(1 if cols == OW else rows):
                             run = rows * cols if cols == OW else cols
-                            transpose(panel + (n * rows + i) * cols * ROW, ROW, at + i * OW * item, OH * OW * item, run, count, one)
+                            _transpose(panel + (n * rows + i) * cols * ROW, ROW, at + i * OW * item, OH * OW * item, run, count, one)
                     for u in range(row_runs):
                         at = runs + u * RUN
                         i, i_count, k, k_count = peek(at, u), peek(at + 8, u), peek(at + 16, u), peek(at + 24, u)
@@ -251,4 +235,4 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
         run = channels * khs * kws if whole else kws
         for r in range(1 if whole else channels * khs):
             at = address(dweight) + (((out_channel * IG + channel + r // khs * (not whole)) * KH + kh + r % khs) * KW + kw) * item
-            transpose(at, IG * KH * KW * item, sums + r * run * ROW, ROW, count, run, one)
+            _transpose(at, IG * KH * KW * item, sums + r * run * ROW, ROW, count, run, one)
