@@ -95,7 +95,8 @@ class _Nest:
     def word(self, index: int | ir.Value) -> ir.Value:
         return self.b.load(self.b.gep(self.record, [I64(index) if isinstance(index, int) else index]))
 
-    def emit(self, part: ir.Value, parts: ir.Value) -> None:
+    def _share(self, part: ir.Value, parts: ir.Value) -> list[ir.Value]:
+        """A worker's rows and columns: first and last + 1 of each. Many rows are divided by rows, few of them by columns."""
         b = self.b
         *outer, columns = [self.word(i) for i in range(NEST)]
         rows = outer[0]
@@ -108,16 +109,23 @@ class _Nest:
         high = b.sdiv(b.mul(whole, b.add(part, I64(1))), parts)
         edge = b.mul(high, I64(COLUMN_GRAIN))
         edge = b.select(b.icmp_signed("<", edge, columns), edge, columns)
-        first_row, row_stop = b.select(by_rows, low, I64(0)), b.select(by_rows, high, rows)
-        first, stop = b.select(by_rows, I64(0), b.mul(low, I64(COLUMN_GRAIN))), b.select(by_rows, columns, edge)
+        return [
+            b.select(by_rows, low, I64(0)),
+            b.select(by_rows, high, rows),
+            b.select(by_rows, I64(0), b.mul(low, I64(COLUMN_GRAIN))),
+            b.select(by_rows, columns, edge),
+        ]
 
+    def emit(self, part: ir.Value, parts: ir.Value) -> None:
+        b = self.b
+        first_row, row_stop, first, stop = self._share(part, parts)
         count = b.sub(stop, first)
         strides = [self.word(a.word + NEST) for a in self.arrays.values()]
         repeats = [b.icmp_signed("==", stride, I64(0)) for stride in strides]
         fits = b.icmp_signed(">=", count, I64(self.width))
         for (name, a), stride, repeat in zip(self.arrays.items(), strides, repeats, strict=True):
-            whole_vectors = b.icmp_signed("==", stride, I64(a.bytes))
-            fits = b.and_(fits, whole_vectors if name in self.outputs else b.or_(whole_vectors, repeat))
+            contiguous = b.icmp_signed("==", stride, I64(a.bytes))
+            fits = b.and_(fits, contiguous if name in self.outputs else b.or_(contiguous, repeat))
         vectors = b.select(fits, b.sdiv(count, I64(self.width)), I64(0))
         in_vectors = b.mul(vectors, I64(self.width))
 
