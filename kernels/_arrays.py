@@ -10,6 +10,7 @@ import numpy as np
 from . import _registry, _team
 from ._errors import DTypeError, ShapeError
 from ._registry import KERNELS, Kernel, as_record
+from ._replay import Replay
 from ._signature import KINDS
 
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
@@ -18,9 +19,6 @@ SHARED_FLOPS = 1 << 23  # the same for products
 
 def share(kernel: Kernel, operands: tuple[Any, ...], large: bool) -> None:
     """Run a kernel on operands that fit its signature, `large` work on all threads."""
-    if _registry.get_backend() == "numpy":
-        kernel.twin(*operands)
-        return
     signature = kernel.signature
     record = as_record(signature.encode(operands))
     _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1)
@@ -28,15 +26,26 @@ def share(kernel: Kernel, operands: tuple[Any, ...], large: bool) -> None:
 
 def function(name: str) -> Callable[..., None]:
     """The kernel `name` as a function: outputs first; raises typed errors for operands that do not fit."""
-    kernel = KERNELS[name]
+    kernel, replay = KERNELS[name], Replay()
 
     def call(*operands: Any) -> None:
+        compiled = _registry._backend == "numba"
+        if compiled and replay(operands):
+            return
         kernel.signature.validate(operands)
-        share(kernel, operands, sum(a.nbytes for a in operands if isinstance(a, np.ndarray)) >= SHARED_BYTES)
+        if compiled:
+            large = sum(a.nbytes for a in operands if isinstance(a, np.ndarray)) >= SHARED_BYTES
+            share(kernel, operands, large)
+            replay.learn(operands, kernel, large)
+        else:
+            kernel.twin(*operands)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = kernel.twin.__doc__
     return call
+
+
+_product = Replay()
 
 
 def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> None:
@@ -56,6 +65,32 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
     ShapeError
         If the shapes do not fit each other, or `out` is read-only or shares memory with an operand.
     """
+    if _registry._backend == "numba" and _product((out, a, b)):
+        return
+    M, N, K = _sizes(out, a, b)
+    if not _has_rows(out):
+        compact = np.empty_like(out, order="C", subok=False)
+        matmul(compact, a, b)
+        np.copyto(out, compact)
+        return
+    gemm = KERNELS["gemm"]
+    given = (out[None], a[None], b[None], out[None], out[None], 1.0, 0.0, 0)
+    if _registry._backend == "numba":
+        large = 2 * M * N * K >= SHARED_FLOPS
+        share(gemm, given, large)
+        _product.learn((out, a, b), gemm, large, given, origins=(0, 1, 2, 0, 0), exclusive=True)
+    else:
+        gemm.twin(*given)
+
+
+def _has_rows(out: np.ndarray[Any, Any]) -> bool:
+    """Whether the items of each row, or those of each column, lie side by side: `gemm` stores whole vectors."""
+    longer = [stride for size, stride in zip(out.shape, out.strides, strict=True) if size > 1]
+    return out.size <= 1 or out.itemsize in longer
+
+
+def _sizes(out: Any, a: Any, b: Any) -> tuple[int, int, int]:
+    """M, N and K of a product; raises what `matmul` raises."""
     for name, array in (("out", out), ("a", a), ("b", b)):
         if not isinstance(array, np.ndarray):
             raise DTypeError(f"matmul(): {name} must be a numpy array, got {type(array).__name__}")
@@ -70,4 +105,4 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
         raise ShapeError("matmul(): out must be writeable")
     if np.shares_memory(out, a) or np.shares_memory(out, b):
         raise ShapeError("matmul(): out must not share memory with a or b")
-    share(KERNELS["gemm"], (out[None], a[None], b[None], out[None], out[None], 1.0, 0.0, 0), 2 * M * N * K >= SHARED_FLOPS)
+    return M, N, K

@@ -1,0 +1,199 @@
+"""Calls on plain arrays without their checks: a call that fits the pattern of an earlier one needs nothing but new addresses.
+
+A plan is that pattern: for each operand the dtype, shape, strides and flags that were found to be right, or, for a number, the very
+object; and the record of the call, with the places of the addresses in it. Compiled code compares the operands' headers with the plans,
+which takes a few nanoseconds where Python would take some microseconds. The headers are read as CPython and NumPy have laid them out
+since NumPy 1.7 (`PyArrayObject_fields` in ndarraytypes.h); `readable` finds out whether that holds here.
+"""
+
+import ctypes
+import sys
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._registry import Kernel, as_record
+from ._signature import NEST, Array, Ints, Signature
+from ._team import get_num_threads, launch
+
+# Where the fields of an array stand, in bytes behind the header that all Python objects have; a plan's flags and masks.
+DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 0, 8, 16, 24, 40, 48
+WRITEABLE_FLAG, ALIGNED, INT32 = 0x400, 0x100, 0xFFFFFFFF
+
+# The words of a plan: its head, then its operands, then pairs (place in the record, operand) of addresses, then the record.
+OPERANDS, HEADER, TYPE, ENTRY, LARGE, EXCLUSIVE, PATCHES, RECORD, OPERANDS_AT = range(9)
+# The words of an operand; sizes and strides stand in pairs from the end.
+ARRAY, OBJECT, DIMS, WRITEABLE, LOW, HIGH = range(6)
+MOST_DIMS = 6
+STRIDES_OF = OPERAND = 6 + 2 * MOST_DIMS
+MOST_OPERANDS = 16
+PATCHES_AT = OPERANDS_AT + MOST_OPERANDS * OPERAND
+RECORD_AT = PATCHES_AT + 2 * MOST_OPERANDS
+MOST_WORDS = 160
+PLAN = RECORD_AT + MOST_WORDS
+PLANS = 4  # how many patterns of one function are known at a time
+
+HEAD = object.__basicsize__
+ITEMS = tuple.__basicsize__  # where a tuple's items begin
+
+
+def _replay(plans: Ints("P W")) -> None: ...
+
+
+REPLAY = Kernel("replay", "replay", _replay)
+
+
+class _Cell(threading.local):
+    """A thread's place for what a call comes to and for its record."""
+
+    def __init__(self) -> None:
+        words = (ctypes.c_int64 * (1 + MOST_WORDS))()
+        self.place = (ctypes.addressof(words), words)
+        self.record = (ctypes.c_int64 * MOST_WORDS).from_buffer(words, 8)
+
+
+_cell = _Cell()
+
+
+class _Known(NamedTuple):
+    """The plans at one moment; never changed, since other threads may be reading them."""
+
+    replay: Any
+    plans: int
+    entries: tuple[Any, ...]
+    kept: tuple[Any, ...]
+
+
+class Replay:
+    """The plans of one function."""
+
+    def __init__(self) -> None:
+        self._table = np.zeros((PLANS, PLAN), np.int64)
+        self._known: _Known | None = None
+        self._learned = 0
+        self._learning = threading.Lock()
+
+    def __call__(self, operands: tuple[Any, ...]) -> bool:
+        """Run the kernel if a plan fits these operands; False if none does, and nothing has been done then."""
+        known = self._known
+        if known is None:
+            return False
+        replay, plans, entries, _ = known
+        cell, words = _cell.place
+        replay(plans, id(operands) + ITEMS, cell)
+        outcome: int = words[0]
+        if outcome > 1:
+            launch(entries[outcome - 2], _cell.record, get_num_threads())
+        return outcome > 0
+
+    def learn(
+        self,
+        operands: tuple[Any, ...],
+        kernel: Kernel,
+        large: bool,
+        given: tuple[Any, ...] | None = None,
+        origins: Sequence[int] | None = None,
+        exclusive: bool = False,
+    ) -> None:
+        """Remember a call whose operands have been checked, if it can be recognised again.
+
+        Parameters
+        ----------
+        operands
+            What the function was called with.
+        large
+            Whether the work is shared among threads.
+        given, origins
+            What the kernel gets, if not that: arrays that begin where the operands with the numbers `origins` do, and numbers.
+        exclusive
+            Whether the first operand must share no memory with the others.
+        """
+        given = operands if given is None else given
+        if not readable():
+            return
+        plan = _plan(operands, kernel, given, kernel.signature.arrays if origins is None else origins)
+        if plan is None:
+            return
+        plan[LARGE], plan[EXCLUSIVE] = large, exclusive
+        entry = kernel.entry(kernel.signature.dtypes(given))
+        plan[ENTRY] = ctypes.cast(entry, ctypes.c_void_p).value
+        with self._learning:
+            table = self._table.copy()
+            p = self._learned % PLANS
+            table[p] = plan
+            record = as_record(REPLAY.signature.encode((table,)))
+            entries, kept = (list(self._known[2]), list(self._known[3])) if self._known else ([None] * PLANS, [None] * (PLANS + 1))
+            entries[p] = entry
+            kept[p] = [x for x in operands if not isinstance(x, np.ndarray)]  # so that no other object gets the address of a number
+            kept[PLANS] = (table, record)
+            self._table, self._learned = table, self._learned + 1
+            self._known = _Known(REPLAY.entry("i8"), ctypes.addressof(record), tuple(entries), tuple(kept))
+
+
+def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], origins: Sequence[int]) -> np.ndarray[Any, Any] | None:
+    """The plan of a call, or None if it has none."""
+    plan = np.zeros(PLAN, np.int64)
+    words = kernel.signature.encode(given)
+    if len(operands) > MOST_OPERANDS or len(words) > MOST_WORDS:
+        return None
+    plan[OPERANDS], plan[HEADER], plan[TYPE], plan[RECORD] = len(operands), HEAD, id(np.ndarray), len(words)
+    plan[RECORD_AT : RECORD_AT + len(words)] = words
+    for i, x in enumerate(operands):
+        at = OPERANDS_AT + i * OPERAND
+        if not isinstance(x, np.ndarray):
+            plan[at + OBJECT] = id(x)
+            continue
+        if type(x) is not np.ndarray or x.dtype is not np.dtype(x.dtype.str) or x.ndim > MOST_DIMS or not x.flags.aligned:
+            return None
+        start = _start(x)
+        low, high = np.lib.array_utils.byte_bounds(x)
+        plan[at : at + 6] = 1, id(x.dtype), x.ndim, WRITEABLE_FLAG * (i < kernel.signature.outputs), low - start, high - start
+        for d, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
+            plan[at + STRIDES_OF - 1 - 2 * d], plan[at + STRIDES_OF - 2 - 2 * d] = size, stride
+    pairs = list(zip(_addresses(kernel.signature), origins, strict=True))
+    plan[PATCHES] = len(pairs)
+    plan[PATCHES_AT : PATCHES_AT + 2 * len(pairs)] = np.array(pairs).ravel()
+    return plan
+
+
+def _addresses(signature: Signature) -> list[int]:
+    """The places of the arrays' addresses in a record."""
+    found = []
+    place = NEST if signature.nested else 0
+    for parameter in signature.kinds:
+        if isinstance(parameter, Array):
+            found.append(place)
+            place += {"elementwise": NEST, "contiguous": len(parameter.dims), "strided": 2 * len(parameter.dims)}[parameter.layout]
+        place += 1
+    return found
+
+
+def _start(x: np.ndarray[Any, Any]) -> int:
+    return int(x.__array_interface__["data"][0])
+
+
+@cache
+def readable() -> bool:
+    """Whether the headers of arrays and the items of tuples stand where compiled code looks for them."""
+    if sys.implementation.name != "cpython" or sys.byteorder != "little" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+
+    def word(address: int) -> int:
+        return ctypes.c_int64.from_address(address).value
+
+    x = np.zeros((3, 5), np.float32)[:2, ::2]
+    pair = (x, None)
+    at = id(x) + HEAD
+    return (
+        [word(id(pair) + ITEMS), word(id(pair) + ITEMS + 8)] == [id(x), id(None)]
+        and word(at - 8) == id(np.ndarray)
+        and word(at + DATA) == _start(x)
+        and word(at + NDIM) & INT32 == 2
+        and [word(word(at + SHAPE) + 8 * d) for d in range(2)] == list(x.shape)
+        and [word(word(at + STRIDES) + 8 * d) for d in range(2)] == list(x.strides)
+        and word(at + DESCR) == id(x.dtype)
+        and word(at + FLAGS) & INT32 == x.flags.num
+    )

@@ -1,0 +1,91 @@
+"""The way in for calls from Python on plain arrays: what has been checked once is recognised, not checked again."""
+
+import numpy as np
+
+from .._atomics import invoke
+from .._replay import (
+    ALIGNED,
+    ARRAY,
+    DATA,
+    DESCR,
+    DIMS,
+    ENTRY,
+    EXCLUSIVE,
+    FLAGS,
+    HEADER,
+    HIGH,
+    INT32,
+    LARGE,
+    LOW,
+    NDIM,
+    OBJECT,
+    OPERAND,
+    OPERANDS,
+    OPERANDS_AT,
+    PATCHES,
+    PATCHES_AT,
+    RECORD,
+    RECORD_AT,
+    SHAPE,
+    STRIDES,
+    STRIDES_OF,
+    TYPE,
+    WRITEABLE,
+)
+from .._tile import peek, poke
+
+
+def replay(team, plans):
+    """Find the plan that fits the objects in a tuple, and run its kernel on their data.
+
+    `team` holds two addresses: of the tuple's items, and of a cell whose first word becomes 0 if no plan fits, 1 if the kernel has run,
+    2 + p if plan p fits and its work is large; behind it stands the record then.
+    """
+    items, cell = team
+    word = np.int64(0)
+    for p in range(plans.shape[0]):
+        count, header = plans[p, OPERANDS], plans[p, HEADER]
+        fits = count > 0
+        i = 0
+        while fits and i < count:
+            at = OPERANDS_AT + i * OPERAND
+            thing = peek(items + 8 * i, word)
+            if plans[p, at + ARRAY] == 0:
+                fits = thing == plans[p, at + OBJECT]
+            else:
+                fields = thing + header
+                fits = (
+                    peek(fields - 8, word) == plans[p, TYPE]
+                    and (peek(fields + NDIM, word) & INT32) == plans[p, at + DIMS]
+                    and peek(fields + DESCR, word) == plans[p, at + OBJECT]
+                    and (peek(fields + FLAGS, word) & (ALIGNED | plans[p, at + WRITEABLE])) == (ALIGNED | plans[p, at + WRITEABLE])
+                )
+                if fits:
+                    shape, strides = peek(fields + SHAPE, word), peek(fields + STRIDES, word)
+                    for d in range(plans[p, at + DIMS]):
+                        fits = (
+                            fits
+                            and peek(shape + 8 * d, word) == plans[p, at + STRIDES_OF - 1 - 2 * d]
+                            and peek(strides + 8 * d, word) == plans[p, at + STRIDES_OF - 2 - 2 * d]
+                        )
+            i += 1
+        if fits and plans[p, EXCLUSIVE] != 0:
+            out = peek(peek(items, word) + header + DATA, word)
+            low, high = out + plans[p, OPERANDS_AT + LOW], out + plans[p, OPERANDS_AT + HIGH]
+            for j in range(1, count):
+                at = OPERANDS_AT + j * OPERAND
+                data = peek(peek(items + 8 * j, word) + header + DATA, word)
+                fits = fits and (data + plans[p, at + HIGH] <= low or high <= data + plans[p, at + LOW])
+        if fits:
+            for j in range(plans[p, RECORD]):
+                poke(cell + 8 + 8 * j, plans[p, RECORD_AT + j])
+            for j in range(plans[p, PATCHES]):
+                source = peek(items + 8 * plans[p, PATCHES_AT + 2 * j + 1], word)
+                poke(cell + 8 + 8 * plans[p, PATCHES_AT + 2 * j], peek(source + header + DATA, word))
+            if plans[p, LARGE] != 0:
+                poke(cell, 2 + p)
+            else:
+                invoke(plans[p, ENTRY], cell + 8, 0, 1)
+                poke(cell, np.int64(1))
+            return
+    poke(cell, np.int64(0))

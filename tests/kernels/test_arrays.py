@@ -1,0 +1,194 @@
+"""Kernels as functions on plain arrays: checked, spread over threads, and recognised when they are called again."""
+
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from fastnn.kernels import _replay
+
+from fastnn import kernels
+from fastnn.errors import FastnnError
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def right(out, a, b):
+    return np.allclose(out, a.astype(np.float64) @ b, rtol=0, atol=1e-4 if out.dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("form", ["nn", "nt", "tn", "tt"])
+def test_products_are_right_on_every_call(rng, dtype, backend, form):
+    with kernels.use_backend(backend):
+        for _ in range(3):  # the second and third are recognised
+            a, b = rng.standard_normal((7, 11)).astype(dtype), rng.standard_normal((11, 5)).astype(dtype)
+            a = np.ascontiguousarray(a.T).T if form[0] == "t" else a
+            b = np.ascontiguousarray(b.T).T if form[1] == "t" else b
+            out = np.full((7, 5), np.nan, dtype)
+            kernels.matmul(out, a, b)
+            assert right(out, a, b)
+
+
+def test_more_patterns_in_turns_than_are_remembered(rng):
+    sizes = range(1, 3 * _replay.PLANS)
+    operands = [(np.empty((n, 3), np.float32), *(rng.standard_normal(s).astype(np.float32) for s in ((n, n), (n, 3)))) for n in sizes]
+    for _ in range(3):
+        for out, a, b in operands:
+            out[:] = np.nan
+            kernels.matmul(out, a, b)
+            assert right(out, a, b)
+
+
+def test_the_same_array_twice_is_no_pattern_for_two_arrays(rng):
+    a, b = rng.standard_normal((2, 4, 4)).astype(np.float32)
+    out = np.empty((4, 4), np.float32)
+    for left, right_side in ((a, a), (a, b), (b, a), (b, b)):
+        kernels.matmul(out, left, right_side)
+        assert right(out, left, right_side)
+
+
+def test_an_array_reshaped_in_place_is_looked_at_again(rng):
+    a, b, out = rng.standard_normal((2, 6)), rng.standard_normal((6, 2)), np.empty((2, 2))
+    kernels.matmul(out, a, b)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of newer versions of NumPy
+        a.shape = (3, 4)
+    with pytest.raises(FastnnError, match=r"a \(M, K\)"):
+        kernels.matmul(out, a, b)
+
+
+def readonly(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+A, B, OUT = np.ones((4, 3), np.float32), np.ones((3, 5), np.float32), np.zeros((4, 5), np.float32)
+SQUARE = np.ones((4, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("operands", "message"),
+    [
+        ((OUT.tolist(), A, B), "out must be a numpy array, got list"),
+        ((OUT, A.astype(np.float64), B), "a has float64, out has float32"),
+        ((OUT.astype(int), A.astype(int), B.astype(int)), "must be float32, or all float64"),
+        ((OUT, A[0], B), r"a must have two dimensions, got shape \(3,\)"),
+        ((OUT[:3], A, B), r"got \(3, 5\), \(4, 3\) and \(3, 5\)"),
+        ((readonly(OUT), A, B), "out must be writeable"),
+        ((SQUARE, SQUARE, SQUARE), "must not share memory"),
+    ],
+)
+def test_what_does_not_fit_is_named_even_after_a_call_that_did(operands, message):
+    kernels.matmul(OUT, A, B)
+    kernels.matmul(np.empty_like(SQUARE), SQUARE, SQUARE.copy())
+    before = OUT.copy()
+    with pytest.raises(FastnnError, match=message):
+        kernels.matmul(*operands)
+    assert np.array_equal(OUT, before)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [np.s_[::2, ::2], np.s_[:, ::-1], np.s_[::-1], np.s_[:, 1:2], np.s_[1:2, ::3], np.s_[:, :1], np.s_[::5, :1], np.s_[:0], np.s_[:, :4]],
+    ids=str,
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_results_go_into_any_view_and_nowhere_else(rng, view, turned):
+    memory = np.full((9, 8), 7.0)
+    out = (memory.T if turned else memory)[view]
+    a, b = rng.standard_normal((out.shape[0], 3)), rng.standard_normal((3, out.shape[1]))
+    wanted = np.full((9, 8), 7.0)
+    (wanted.T if turned else wanted)[view] = a @ b
+    for _ in range(2):
+        kernels.matmul(out, a, b)
+        assert np.allclose(memory, wanted, rtol=0, atol=1e-12)
+
+
+def test_overlap_is_seen_when_the_pattern_is_known(rng):
+    memory = rng.standard_normal((12, 4)).astype(np.float32)
+    for _ in range(2):
+        kernels.matmul(memory[:4], memory[4:8], memory[8:])
+    before = memory.copy()
+    with pytest.raises(FastnnError, match="share memory"):
+        kernels.matmul(memory[2:6], memory[4:8], memory[8:])
+    assert np.array_equal(memory, before)
+
+
+def test_interleaved_memory_is_no_overlap(rng):
+    memory = rng.standard_normal((3, 3, 2)).astype(np.float32)
+    for _ in range(2):
+        kernels.matmul(memory[:, :, 0], memory[:, :, 1], memory[:, :, 1])
+        assert right(memory[:, :, 0], memory[:, :, 1], memory[:, :, 1])
+
+
+def test_numbers_count_as_part_of_a_pattern(rng):
+    x, out = rng.standard_normal(9), np.empty(9)
+    for low, high in ((-1.0, 1.0), (-0.5, 0.5), (-1.0, 1.0), (float("-0.25"), 0.25)):
+        kernels.clip(out, x, low, high)
+        assert np.array_equal(out, np.clip(x, low, high))
+
+
+def test_every_kernel_is_a_function_with_the_documentation_of_its_twin():
+    for name, kernel in kernels.KERNELS.items():
+        function = getattr(kernels, name)
+        assert function.__name__ == name
+        assert function.__doc__ == kernel.twin.__doc__
+    with pytest.raises(AttributeError, match="no attribute 'expp'"):
+        _ = kernels.expp
+    with pytest.raises(FastnnError, match="does not broadcast"):
+        kernels.exp(np.empty(3), np.empty(4))
+
+
+def test_large_work_gives_the_same_bits_on_any_number_of_threads(rng):
+    a, b = rng.standard_normal((2, 310, 310)).astype(np.float32)
+    x = rng.standard_normal(1 << 18).astype(np.float32)
+    found = []
+    for count in (1, 2, 3):
+        with kernels.threads(count):
+            for _ in range(2):
+                out, y = np.full_like(a, np.nan), np.full_like(x, np.nan)
+                kernels.matmul(out, a, b)
+                kernels.exp(y, x)
+                found.append((out.tobytes(), y.tobytes()))
+    assert len(set(found)) == 1
+    assert right(out, a, b)
+
+
+def test_several_python_threads_at_once(rng):
+    wrong = []
+
+    def work(seed):
+        mine = np.random.default_rng(seed)
+        for _ in range(200):
+            n = int(mine.integers(1, 9))
+            a, b, out = mine.standard_normal((n, n)), mine.standard_normal((n, n)), np.empty((n, n))
+            kernels.matmul(out, a, b)
+            if not right(out, a, b):
+                wrong.append(n)
+
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_without_readable_headers_everything_is_checked_anew(rng, monkeypatch):
+    monkeypatch.setattr(_replay, "readable", lambda: False)
+    a, b, out = rng.standard_normal((2, 6)), rng.standard_normal((6, 2)), np.empty((2, 2))
+    replay = _replay.Replay()
+    replay.learn((out, a), kernels.KERNELS["exp"], large=False)
+    assert not replay((out, a))
+    kernels.matmul(out, a, b)
+    assert right(out, a, b)
+
+
+def test_headers_are_readable_on_this_machine():
+    assert _replay.readable()
