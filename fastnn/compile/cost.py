@@ -32,7 +32,27 @@ def _gemm(instruction: Instruction) -> int:
     return int(2 * c.size * a.shape[-1])
 
 
-FLOPS = {"gemm": _gemm}  # kernels whose arithmetic outgrows their traffic
+def _convolution(instruction: Instruction) -> int:
+    y, _, weight = instruction.operands[:3]
+    return int(2 * y.size * math.prod(weight.shape[1:]))
+
+
+def _convolution_input_grad(instruction: Instruction) -> int:
+    _, dy, weight = instruction.operands[:3]
+    return int(2 * dy.size * math.prod(weight.shape[1:]))
+
+
+def _convolution_weight_grad(instruction: Instruction) -> int:
+    dweight, dy = instruction.operands[:2]
+    return int(2 * dy.size * math.prod(dweight.shape[1:]))
+
+
+FLOPS = {
+    "gemm": _gemm,
+    "conv2d": _convolution,
+    "conv2d_input_grad": _convolution_input_grad,
+    "conv2d_weight_grad": _convolution_weight_grad,
+}  # kernels whose arithmetic outgrows their traffic
 
 
 def cost(instruction: Instruction) -> Cost:

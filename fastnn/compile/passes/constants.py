@@ -27,10 +27,15 @@ def _variable(recording: Recording) -> set[int]:
 def _evaluate(recording: Recording) -> None:
     """Run instructions that read constants only, into the memory they were recorded with, which is a constant from then on."""
     changing = {id(root(a)) for a in recording.inputs}
+    known = 0
+    while known < len(changing):  # memory that a later instruction writes to changes for the earlier ones, too
+        known = len(changing)
+        for instruction in recording.instructions:
+            if any(id(root(a)) in changing for a in (*instruction.inputs, *instruction.outputs)):
+                changing |= {id(root(a)) for a in instruction.outputs}
     kept = []
     for instruction in recording.instructions:
-        if any(id(root(a)) in changing for a in (*instruction.inputs, *instruction.outputs)):
-            changing |= {id(root(a)) for a in instruction.outputs}
+        if any(id(root(a)) in changing for a in instruction.outputs):
             kept.append(instruction)
         else:
             KERNELS[instruction.kernel].twin(*instruction.operands)
@@ -38,37 +43,47 @@ def _evaluate(recording: Recording) -> None:
 
 
 def _fold_normalisation(recording: Recording) -> None:
-    """gemm, then batch norm of its columns with constant statistics: the scale goes into the weights, the rest into the bias."""
+    """A linear map, then batch norm of its channels with constant statistics: the scale goes into the weights, the rest into the bias."""
     variable = _variable(recording)
     uses = recording.uses()
-    producers = {id(root(i.operands[0])): n for n, i in enumerate(recording.instructions) if i.kernel == "gemm"}
+    producers = {id(root(i.operands[0])): n for n, i in enumerate(recording.instructions) if i.kernel in FOLDS}
     dropped = set()
     for n, instruction in enumerate(recording.instructions):
         if instruction.kernel != "batch_norm_inference":
             continue
         y, x, mean, var, weight, bias, eps = instruction.operands
         producer = producers.get(id(root(x)))
-        if producer is None or uses[id(root(x))] != [producer, n] or x.shape[2] != 1:
-            continue
-        c, a, b, base, extra, alpha, beta, epilogue = recording.instructions[producer].operands
-        plain = epilogue == 0 and (beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0))
-        if not plain or not c.size or c.shape != (1, *x.shape[:2]) or id(root(b)) in variable:
+        if producer is None or uses[id(root(x))] != [producer, n] or any(id(root(a)) in variable for a in (mean, var, weight, bias)):
             continue
         scale = weight / np.sqrt(var + eps)
-        offset = (beta * base[0, 0] if beta else 0) * scale + bias - mean * scale
-        folded = (
-            y.reshape(c.shape),
-            a,
-            np.ascontiguousarray(b * scale),
-            np.broadcast_to(offset.astype(c.dtype), c.shape),
-            extra,
-            alpha,
-            1.0,
-            0,
-        )
-        recording.instructions[n] = Instruction("gemm", folded)
-        dropped.add(producer)
+        before = recording.instructions[producer]
+        folded = FOLDS[before.kernel](before.operands, y, x.shape, scale, bias - mean * scale, variable)
+        if folded is not None:
+            recording.instructions[n] = Instruction(before.kernel, folded)
+            dropped.add(producer)
     recording.instructions = [i for n, i in enumerate(recording.instructions) if n not in dropped]
+
+
+def _fold_into_gemm(operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]) -> Any:
+    """The product whose columns are multiplied by `scale` and moved by `shift`, written to y; None where it cannot be."""
+    c, a, b, base, extra, alpha, beta, epilogue = operands
+    plain = epilogue == 0 and (beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0))
+    if not plain or not c.size or (*c.shape, 1) != (1, *shape) or id(root(b)) in variable:
+        return None
+    offset = (beta * base[0, 0] if beta else 0) * scale + shift
+    base = np.broadcast_to(offset.astype(c.dtype), c.shape)
+    return y.reshape(c.shape), a, np.ascontiguousarray(b * scale), base, extra, alpha, 1.0, 0
+
+
+def _fold_into_convolution(operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]) -> Any:
+    """The convolution whose output channels are multiplied by `scale` and moved by `shift`, written to y; None where it cannot be."""
+    result, x, weight, bias, *others = operands
+    if result.shape[:2] != shape[:2] or id(root(weight)) in variable or id(root(bias)) in variable:
+        return None
+    return y.reshape(result.shape), x, weight * scale[:, None, None, None], bias * scale + shift, *others
+
+
+FOLDS = {"gemm": _fold_into_gemm, "conv2d": _fold_into_convolution}
 
 
 def _lay_out_weights(recording: Recording) -> None:
