@@ -27,7 +27,7 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, constant, convert, lanewise, maximum, minimum, splat, where
+from ._formula import V, constant, convert, lanewise, maximum, minimum, shuffle, splat, where
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
 
 BLOCK = 4096  # items of a row that are added up in the array's own dtype
@@ -48,12 +48,17 @@ MAXIMUM = Fold(-math.inf, maximum)  # NaN wins
 MINIMUM = Fold(math.inf, minimum)  # NaN wins
 
 
-def row(stores: int = 0, folds: tuple[Fold, ...] = (), registers: int = 4) -> Callable[[Callable[..., Any]], Any]:
+def row(
+    stores: int = 0, folds: tuple[Fold, ...] = (), registers: int = 4, pairs: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Any]:
     """Make a formula a loop over the items of rows of equal length.
 
     The loop is called with `stores` output rows and then the formula's arguments: rows (contiguous, one-dimensional), floats and
     integers; an argument named `position` is not passed but counts the items. The formula returns the items to store, then the
     items to fold; the loop returns what they fold to.
+
+    Rows named in `pairs` (outputs are out0, out1, ...) have twice as many items as the others: the formula takes and returns the two
+    that belong to an item of the others, the even one and the odd one, as a tuple.
     """
 
     def decorate(formula: Callable[..., Any]) -> Any:
@@ -65,7 +70,7 @@ def row(stores: int = 0, folds: tuple[Fold, ...] = (), registers: int = 4) -> Ca
             result = types.none if not folds else results[0] if len(folds) == 1 else types.Tuple(results)
 
             def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-                found = _Row(context, b, formula, names, sig.args, values, stores=stores, folds=folds).emit(registers)
+                found = _Row(context, b, formula, names, sig.args, values, stores=stores, folds=folds, pairs=pairs).emit(registers)
                 if not folds:
                     return context.get_dummy_value()
                 return found[0] if len(folds) == 1 else context.make_tuple(b, result, found)
@@ -193,11 +198,12 @@ class Loop:
 
 
 class _Row(Loop):
-    def __init__(self, *use: Any, stores: int = 0, folds: tuple[Fold, ...] = ()) -> None:
+    def __init__(self, *use: Any, stores: int = 0, folds: tuple[Fold, ...] = (), pairs: tuple[str, ...] = ()) -> None:
         super().__init__(*use)
         self.outputs = list(self.pointers)[:stores]
         self.folds = folds
-        self.length = next(iter(self.shapes.values()))[0]
+        self.pairs = pairs
+        self.length = next(shape for name, shape in self.shapes.items() if name not in pairs)[0]
 
     def emit(self, registers: int) -> list[ir.Value]:
         b, W = self.b, self.lanes
@@ -239,16 +245,30 @@ class _Row(Loop):
         b = self.b
         results = self.evaluate(**self.arguments(j, lanes, mask))
         for value, name in zip(results, self.outputs, strict=False):
-            self.store(value, b.gep(self.pointers[name], [j]), mask)
+            if name in self.pairs:
+                in_turn = shuffle(*value, [lane + odd * lanes for lane in range(lanes) for odd in (0, 1)])
+                self.store(in_turn, b.gep(self.pointers[name], [b.shl(j, I64(1))]), self.doubled(mask))
+            else:
+                self.store(value, b.gep(self.pointers[name], [j]), mask)
         for fold, value, variable in zip(self.folds, results[len(self.outputs) :], partial, strict=True):
             if mask is not None:
                 value = where(V(b, mask), value, fold.neutral)
             b.store(fold.combine(V(b, b.load(variable)), value).value, variable)
 
-    def arguments(self, j: ir.Value, lanes: int, mask: ir.Value | None) -> dict[str, V]:
+    def doubled(self, mask: ir.Value | None) -> ir.Value | None:
+        """The mask of pairs."""
+        if mask is None:
+            return None
+        return shuffle(V(self.b, mask), V(self.b, mask), [lane // 2 for lane in range(2 * mask.type.count)]).value
+
+    def arguments(self, j: ir.Value, lanes: int, mask: ir.Value | None) -> dict[str, Any]:
         b = self.b
         known = {name: self.repeated(value, lanes) for name, value in self.numbers.items()}
-        known |= {n: self.load(b.gep(p, [j]), lanes, mask) for n, p in self.pointers.items() if n not in self.outputs}
+        inputs = {n: p for n, p in self.pointers.items() if n not in self.outputs}
+        known |= {n: self.load(b.gep(p, [j]), lanes, mask) for n, p in inputs.items() if n not in self.pairs}
+        for name in [n for n in self.pairs if n in inputs]:
+            both = self.load(b.gep(inputs[name], [b.shl(j, I64(1))]), 2 * lanes, self.doubled(mask))
+            known[name] = tuple(shuffle(both, both, list(range(odd, 2 * lanes, 2))) for odd in (0, 1))
         if "position" in inspect.signature(self.formula).parameters:
             order = ir.Constant(lanewise(I64, lanes), list(range(lanes)) if lanes > 1 else 0)
             known["position"] = V(b, b.add(splat(b, j, lanes), order))

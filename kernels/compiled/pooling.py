@@ -1,9 +1,47 @@
-"""Pooling of planes: each worker has planes of its own; windows are cut to the plane before their items are read."""
+"""Pooling of planes: each worker has planes of its own.
+
+Where windows are 2x2 squares side by side, or lie one or two columns apart, outputs that are neighbours in a row are worked on in
+one vector; elsewhere each output reads its own window, cut to the plane.
+"""
 
 import math
 
-from .._simd import inlined, share
+from .._formula import where
+from .._rows import row
+from .._simd import flattened, inlined, share
 from .reductions import spread
+
+
+@row(stores=2, registers=1, pairs=("top", "bottom"))
+def _largest_of_squares(top, bottom, at, below, position):
+    best, place = top[0], at + position * 2
+    for value, here in ((top[1], place + 1), (bottom[0], place + below), (bottom[1], place + below + 1)):
+        better = (value > best) | ((value != value) & (best == best))
+        best, place = where(better, value, best), where(better, here, place)
+    return best, place
+
+
+@row(stores=2, registers=1)
+def _update(x, best, place, at, position):
+    better = (x > best) | ((x != x) & (best == best))
+    return where(better, x, best), where(better, at + position, place)
+
+
+@row(stores=2, registers=1, pairs=("x",))
+def _update_from_pairs(x, best, place, at, position):
+    better = (x[0] > best) | ((x[0] != x[0]) & (best == best))
+    return where(better, x[0], best), where(better, at + position * 2, place)
+
+
+@row(stores=1, registers=1, pairs=("top", "bottom"))
+def _sums_of_squares(top, bottom, factor):
+    return ((top[0] + top[1]) + (bottom[0] + bottom[1])) * factor
+
+
+@row(stores=2, registers=1, pairs=("out0", "out1"))
+def _to_squares(dy, factor):
+    each = dy * factor
+    return (each, each), (each, each)
 
 
 @inlined
@@ -15,9 +53,9 @@ def _largest_of(y, index, x, p, i, j, top, bottom, step_h, left, right, step_w):
     for r in range(top, bottom, step_h):
         for c in range(left, right, step_w):
             value = x[p, r, c]
-            better = (value > best) | ((value != value) & (best == best))
-            best = value if better else best  # without a branch, which no CPU could foretell
-            at = r * W + c if better else at
+            if value > best or (value != value and best == best):
+                best = value
+                at = r * W + c
     y[p, i, j] = best
     index[p, i, j] = at
 
@@ -28,18 +66,58 @@ def _inside(start, step):
     return start if start >= 0 else start + (-start + step - 1) // step * step
 
 
+@inlined
+def _are_squares(kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, OH, OW, H, W):
+    """Whether windows are 2x2 squares side by side that lie in the plane."""
+    own = kernel_h == 2 and kernel_w == 2 and stride_h == 2 and stride_w == 2 and pad_h == 0 and pad_w == 0
+    return own and dilation_h == 1 and dilation_w == 1 and 2 * OH <= H and 2 * OW <= W
+
+
 def max_pool2d(team, y, index, x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w):
     P, H, W = x.shape
+    OH, OW = y.shape[1:]
+    squares = _are_squares(kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, OH, OW, H, W)
     start, stop = share(team, P)
     for p in range(start, stop):
-        for i in range(y.shape[1]):
+        for i in range(OH):
             top = i * stride_h - pad_h
             bottom = min(top + kernel_h * dilation_h, H)
             top = _inside(top, dilation_h)
-            for j in range(y.shape[2]):
-                left = j * stride_w - pad_w
-                right = min(left + kernel_w * dilation_w, W)
-                _largest_of(y, index, x, p, i, j, top, bottom, dilation_h, _inside(left, dilation_w), right, dilation_w)
+            best, place = y[p, i], index[p, i]
+            if squares:
+                _largest_of_squares(best, place, x[p, top, : 2 * OW], x[p, top + 1, : 2 * OW], top * W, W)
+                continue
+            if stride_w > 2:
+                for j in range(OW):
+                    left = j * stride_w - pad_w
+                    right = min(left + kernel_w * dilation_w, W)
+                    _largest_of(y, index, x, p, i, j, top, bottom, dilation_h, _inside(left, dilation_w), right, dilation_w)
+                continue
+            spread(best, -math.inf)
+            for j in range(OW):
+                place[j] = top * W + _inside(j * stride_w - pad_w, dilation_w)
+            for r in range(top, bottom, dilation_h):
+                for k in range(kernel_w):
+                    shift = k * dilation_w - pad_w
+                    low = max(0, (stride_w - 1 - shift) // stride_w)
+                    high = min(OW, (W - 1 - shift) // stride_w + 1)
+                    if low >= high:
+                        continue
+                    c = low * stride_w + shift
+                    at = r * W + c
+                    if stride_w == 1:
+                        _update(best[low:high], place[low:high], x[p, r, c : c + high - low], best[low:high], place[low:high], at)
+                        continue
+                    whole = min(high - low, (W - c) // 2)  # pairs that lie in the row: the odd item of the last one may not exist
+                    middle = low + whole
+                    _update_from_pairs(
+                        best[low:middle], place[low:middle], x[p, r, c : c + 2 * whole], best[low:middle], place[low:middle], at
+                    )
+                    for j in range(middle, high):
+                        value = x[p, r, j * stride_w + shift]
+                        if value > best[j] or (value != value and best[j] == best[j]):
+                            best[j] = value
+                            place[j] = r * W + j * stride_w + shift
 
 
 def adaptive_max_pool2d(team, y, index, x):
@@ -54,25 +132,20 @@ def adaptive_max_pool2d(team, y, index, x):
 
 
 def put_indices(team, dx, dy, index):
-    P, H, W = dx.shape
-    start, stop = share(team, P)
+    start, stop = share(team, len(dx))
     for p in range(start, stop):
-        for r in range(H):
-            spread(dx[p, r], 0.0)
-        for i in range(dy.shape[1]):
-            for j in range(dy.shape[2]):
-                at = index[p, i, j]
-                dx[p, at // W, at % W] += dy[p, i, j]
+        target, source, place = flattened(dx)[p], flattened(dy)[p], flattened(index)[p]
+        spread(target, 0.0)
+        for k in range(len(source)):
+            target[place[k]] += source[k]
 
 
 def take_indices(team, y, x, index):
-    W = x.shape[2]
     start, stop = share(team, len(x))
     for p in range(start, stop):
-        for i in range(y.shape[1]):
-            for j in range(y.shape[2]):
-                at = index[p, i, j]
-                y[p, i, j] = x[p, at // W, at % W]
+        target, source, place = flattened(y)[p], flattened(x)[p], flattened(index)[p]
+        for k in range(len(target)):
+            target[k] = source[place[k]]
 
 
 @inlined
@@ -103,12 +176,18 @@ def _area(top, bottom, left, right, H, W, pad_h, pad_w, count_include_pad, divis
 
 def avg_pool2d(team, y, x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, count_include_pad, divisor):
     P, H, W = x.shape
+    OH, OW = y.shape[1:]
+    squares = _are_squares(kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1, OH, OW, H, W)
     start, stop = share(team, P)
     for p in range(start, stop):
-        for i in range(y.shape[1]):
+        for i in range(OH):
             top = i * stride_h - pad_h
             bottom = top + kernel_h
-            for j in range(y.shape[2]):
+            if squares:
+                factor = 1.0 / (divisor if divisor != 0 else 4)
+                _sums_of_squares(y[p, i], x[p, top, : 2 * OW], x[p, top + 1, : 2 * OW], factor)
+                continue
+            for j in range(OW):
                 left = j * stride_w - pad_w
                 right = left + kernel_w
                 area = _area(top, bottom, left, right, H, W, pad_h, pad_w, count_include_pad, divisor)
@@ -117,14 +196,20 @@ def avg_pool2d(team, y, x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w,
 
 def avg_pool2d_grad(team, dx, dy, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, count_include_pad, divisor):
     P, H, W = dx.shape
+    OH, OW = dy.shape[1:]
+    squares = _are_squares(kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, 1, 1, OH, OW, H, W)
     start, stop = share(team, P)
     for p in range(start, stop):
-        for r in range(H):
-            spread(dx[p, r], 0.0)
-        for i in range(dy.shape[1]):
+        if not squares or H > 2 * OH or W > 2 * OW:
+            spread(flattened(dx)[p], 0.0)
+        for i in range(OH):
             top = i * stride_h - pad_h
             bottom = top + kernel_h
-            for j in range(dy.shape[2]):
+            if squares:
+                factor = 1.0 / (divisor if divisor != 0 else 4)
+                _to_squares(dx[p, top, : 2 * OW], dx[p, top + 1, : 2 * OW], dy[p, i], factor)
+                continue
+            for j in range(OW):
                 left = j * stride_w - pad_w
                 right = left + kernel_w
                 area = _area(top, bottom, left, right, H, W, pad_h, pad_w, count_include_pad, divisor)
@@ -148,8 +233,7 @@ def adaptive_avg_pool2d_grad(team, dx, dy):
     OH, OW = dy.shape[1:]
     start, stop = share(team, P)
     for p in range(start, stop):
-        for r in range(H):
-            spread(dx[p, r], 0.0)
+        spread(flattened(dx)[p], 0.0)
         for i in range(OH):
             top, bottom = i * H // OH, ((i + 1) * H + OH - 1) // OH
             for j in range(OW):
