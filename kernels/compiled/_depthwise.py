@@ -19,9 +19,10 @@ def depthwise(team, out, source, weight, bias_at, stride, pad, dilation, phases,
     khs_most = min(KH, TAPS // max(1, kws_most))
     runs, taps = pixel_runs(), tap_table()
     start, stop = share(team, out.shape[0] * OC)
-    for place in range(start * OH * OW, stop * OH * OW):
-        channel = place // (OH * OW) % OC
-        poke(address(out) + place * item, peek(bias_at + channel * item, zero) if bias_at != 0 else zero)
+    for plane in range(start, stop):
+        base = peek(bias_at + plane % OC * item, zero) if bias_at != 0 else zero
+        for pixel in range(plane * OH * OW, (plane + 1) * OH * OW):
+            poke(address(out) + pixel * item, base)
     for kh in range(0, KH, khs_most):
         for kw in range(0, KW, kws_most):
             for top in range(0, OH, PIXELS):

@@ -16,15 +16,17 @@ from ._runs import PAIR, PIXELS, RUN, TAPS, cut_into_runs, pixel_runs, tap_table
 
 MR = tile_rows()
 ROW = NV * isa().vector_bytes  # bytes of a row of a panel or of sums: the channels of a tile
+BLOCK = 2048  # pixels of a block of several images, which has that many only to make its short runs longer
 DEPTH = 256  # pixels of a block whose products are summed
-PANEL = (128 << 10) // ROW  # rows of the longest panel
+CACHED = (18 << 10) // ROW  # rows of a panel that a level-1 cache keeps
+TAP_ROWS = (128 << 10) // ROW  # taps whose sums are kept at a time
 
-zeros_row = stack_buffer(ROW)
-panel_rows = stack_buffer(PANEL * ROW)
-pixel_rows = stack_buffer((PIXELS + 1) * ROW)
-pixel_table = stack_buffer((PIXELS + MR) * PAIR)
-tap_rows = stack_buffer((PANEL + 1) * ROW)
-tap_rows_table = stack_buffer((PANEL + MR) * PAIR)
+first_row = stack_buffer(ROW)
+panel_rows = stack_buffer(max(4 * DEPTH, CACHED, TAPS) * ROW)
+pixel_rows = stack_buffer((BLOCK + 1) * ROW)
+pixel_table = stack_buffer((BLOCK + MR) * PAIR)
+tap_rows = stack_buffer((TAP_ROWS + 1) * ROW)
+tap_rows_table = stack_buffer((TAP_ROWS + MR) * PAIR)
 
 
 @subroutine
@@ -66,13 +68,15 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
     most = min(PIXELS, max(8 * MR, N * OH * OW * tiles * groups // parts))
     cols_most = even_parts(OW, most)
     rows_most = even_parts(OH, most // cols_most)
-    images_most = even_parts(N, most // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
+    area = cols_most * rows_most
+    longer = min(2 * MR, BLOCK // area, N * groups * tiles // parts)
+    images_most = even_parts(N, max(most // area, longer)) if area == OH * OW else 1
     blocks_w, blocks_h, blocks_n = ceil_div(OW, cols_most), ceil_div(OH, rows_most), ceil_div(N, images_most)
     kws_most = min(KW, TAPS)
     khs_most = min(KH, TAPS // max(1, kws_most))
-    channels_most = max(1, PANEL // max(1, khs_most * kws_most))
+    channels_most = even_parts(IG, CACHED // max(1, khs_most * kws_most))
 
-    zeros, panel, sums, runs, table, taps = zeros_row(), panel_rows(), pixel_rows(), pixel_runs(), pixel_table(), tap_table()
+    start_row, panel, sums, runs, table, taps = first_row(), panel_rows(), pixel_rows(), pixel_runs(), pixel_table(), tap_table()
     packed, cut = -1, -1
     start, stop = share(team, blocks_n * blocks_h * blocks_w * groups * tiles)
     for unit in range(start, stop):
@@ -82,9 +86,9 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
         images, rows, cols = min(images_most, N - image), min(rows_most, OH - top), min(cols_most, OW - left)
         count = min(NR, OG - o)
         out_channel = group * OG + o
-        copy_row(zeros, bias_at + out_channel * item, count if bias_at != 0 else 0, one)
+        copy_row(start_row, bias_at + out_channel * item, count if bias_at != 0 else 0, one)
         for pixel in range(images * rows * cols):
-            copy_row(sums + pixel * ROW, zeros, NR, one)
+            copy_row(sums + pixel * ROW, start_row, NR, one)
         for channel in range(0, IG, channels_most):
             channels = min(channels_most, IG - channel)
             for kh in range(0, KH, khs_most):
@@ -180,15 +184,16 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
     tiles = ceil_div(OG, NR)
 
     # The order of every sum follows from the blocks of pixels, so these must not depend on the number of workers.
-    cols_most = even_parts(OW, DEPTH)
-    rows_most = even_parts(OH, DEPTH // cols_most)
-    images_most = even_parts(N, DEPTH // (cols_most * rows_most)) if cols_most == OW and rows_most == OH else 1
+    most = DEPTH if OG * 2 > NR else 4 * DEPTH  # a panel of one register is as good in a level-2 cache
+    cols_most = even_parts(OW, min(most, PIXELS))
+    rows_most = even_parts(OH, most // cols_most)
+    images_most = even_parts(N, most // (cols_most * rows_most)) if cols_most * rows_most == OH * OW else 1
     kws_most = min(KW, TAPS)
     khs_most = min(KH, TAPS // max(1, kws_most))
-    channels_most = even_parts(IG, min(PANEL // max(1, khs_most * kws_most), IG * groups * tiles // parts))
+    channels_most = even_parts(IG, min(TAP_ROWS // max(1, khs_most * kws_most), IG * groups * tiles // parts))
     blocks_c, blocks_h, blocks_w = ceil_div(IG, channels_most), ceil_div(KH, khs_most), ceil_div(KW, kws_most)
 
-    zeros, panel, sums, runs, table, steps = zeros_row(), panel_rows(), tap_rows(), pixel_runs(), tap_rows_table(), pixel_table()
+    zeros, panel, sums, runs, table, steps = first_row(), panel_rows(), tap_rows(), pixel_runs(), tap_rows_table(), pixel_table()
     copy_row(zeros, zeros, 0, one)
     start, stop = share(team, groups * tiles * blocks_c * blocks_h * blocks_w)
     for unit in range(start, stop):
@@ -228,7 +233,7 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
                             end = fill_table(table, at, sums + ((k - kh) * kws + l - kw) * ROW, (channels, k_count, l_count),
                                              (H * W * item, dilation_h * W * item, dilation_w * item),
                                              (khs * kws * ROW, kws * ROW, ROW))  # fmt: skip
-                            fill_table(end, at, sums + PANEL * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
+                            fill_table(end, at, sums + TAP_ROWS * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
                             for row in range(table, end, MR * PAIR):
                                 gather_tile(row, steps, i_count * j_count, images, I * H * W * item, panel, rows * cols * ROW, count, one)
         whole = khs == KH and kws == KW
