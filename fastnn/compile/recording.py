@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..kernels import Instruction
 from ..tensor import Array, mode
 from .memory import moved, root
+
+Roots: TypeAlias = dict[int, Array]  # arrays that own memory, by id
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Recording:
     outputs: list[Array] = field(default_factory=list)
     state: list[Array] = field(default_factory=list)
     guards: list[tuple[Array, Callable[[Array], None]]] = field(default_factory=list)
+    _roots: dict[int, tuple[Instruction, Roots, Roots]] = field(default_factory=dict, repr=False)
 
     def append(self, kernel: str, *operands: Any) -> None:
         """Note a kernel call instead of making it."""
@@ -46,22 +49,29 @@ class Recording:
         """Note a check of values that are not there yet."""
         self.guards.append((array, check))
 
-    def temporaries(self) -> dict[int, Array]:
-        """The memory that only the program itself uses, by id: written before it is read, and neither input nor state."""
+    def roots(self, instruction: Instruction) -> tuple[Roots, Roots]:
+        """The roots of what an instruction writes and of what it reads; the passes ask again and again, so they are found once."""
+        known = self._roots.get(id(instruction))
+        if known is None:
+            known = self._roots[id(instruction)] = instruction, _roots_of(instruction.outputs), _roots_of(instruction.inputs)
+        return known[1], known[2]
+
+    def temporaries(self) -> Roots:
+        """The memory that only the program itself uses: written before it is read, and neither input nor state."""
         outside = {id(root(a)) for a in (*self.inputs, *self.state)}
-        found: dict[int, Array] = {}
+        found: Roots = {}
         for instruction in self.instructions:
-            outside |= {id(root(a)) for a in instruction.inputs} - found.keys()
-            for a in instruction.outputs:
-                if id(root(a)) not in outside:
-                    found[id(root(a))] = root(a)
+            written, read = self.roots(instruction)
+            outside.update([key for key in read if key not in found])
+            found.update([item for item in written.items() if item[0] not in outside])
         return found
 
     def uses(self) -> dict[int, list[int]]:
         """For each root by id, the indices of the instructions that touch it, in order; outputs are touched once more at the end."""
         found: dict[int, list[int]] = {}
         for i, instruction in enumerate(self.instructions):
-            for key in {id(root(a)) for a in instruction.operands if isinstance(a, np.ndarray)}:
+            written, read = self.roots(instruction)
+            for key in {**written, **read}:
                 found.setdefault(key, []).append(i)
         for a in self.outputs:
             found.setdefault(id(root(a)), []).append(len(self.instructions))
@@ -69,16 +79,34 @@ class Recording:
 
     def substitute(self, change: Callable[[Array], Array]) -> None:
         """Replace every array operand, input and output by what `change` makes of it."""
-        self.instructions = [
-            Instruction(i.kernel, tuple(change(x) if isinstance(x, np.ndarray) else x for x in i.operands)) for i in self.instructions
-        ]
+        self.instructions = [_changed(instruction, change) for instruction in self.instructions]
+        self._roots.clear()
+        self._substitute_ends(change)
+
+    def relocate(self, origin: Array, place: Array) -> None:
+        """Let all that lies in the memory of the root `origin` lie in the bytes `place` instead."""
+
+        def change(a: Array) -> Array:
+            return moved(a, origin, place, 0) if root(a) is origin else a
+
+        for i, instruction in enumerate(self.instructions):
+            if any(id(origin) in roots for roots in self.roots(instruction)):
+                self.instructions[i] = _changed(instruction, change)
+                self._roots.pop(id(instruction), None)
+        self._substitute_ends(change)
+
+    def _substitute_ends(self, change: Callable[[Array], Array]) -> None:
         self.inputs = [change(a) for a in self.inputs]
         self.outputs = [change(a) for a in self.outputs]
         self.guards = [(change(a), check) for a, check in self.guards]
 
-    def relocate(self, origin: Array, place: Array) -> None:
-        """Let all that lies in the memory of the root `origin` lie in the bytes `place` instead."""
-        self.substitute(lambda a: moved(a, origin, place, 0) if root(a) is origin else a)
+
+def _roots_of(arrays: Sequence[Array]) -> Roots:
+    return {id(owner): owner for owner in map(root, arrays)}
+
+
+def _changed(instruction: Instruction, change: Callable[[Array], Array]) -> Instruction:
+    return Instruction(instruction.kernel, tuple([change(x) if isinstance(x, np.ndarray) else x for x in instruction.operands]))
 
 
 @contextmanager
