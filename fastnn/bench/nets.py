@@ -6,7 +6,7 @@ A description is a tuple of layers, each a kind and its sizes; parameters are na
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -170,25 +170,16 @@ DENSE = (
     _described("MLP 1024-2048-2048-2048-1000", 256, "cross_entropy", mlp((1024, 2048, 2048, 2048, 1000), "relu"), batches=4),
     _described("20 residual blocks of width 64", 128, "cross_entropy", (("linear", 64, 64), *[BLOCK] * 20, ("linear", 64, 10))),
 )
+CONVOLUTIONAL = (
+    Net("LeNet-5 28x28", (1, 28, 28), 10, 128, "cross_entropy", models.lenet5, torch_nets.lenet5, batches=10),
+    Net("ResNet-20 32x32", (3, 32, 32), 10, 64, "cross_entropy", models.resnet20, torch_nets.resnet20, batches=2),
+    Net("ResNet-18 64x64", (3, 64, 64), 1000, 16, "cross_entropy", models.resnet18, torch_nets.resnet18, batches=2),
+)
+LARGE_IMAGE = replace(CONVOLUTIONAL[-1], name="ResNet-18 224x224", inputs=(3, 224, 224))
 TINY = _described("MLP 5-8-3", 4, "cross_entropy", mlp((5, 8, 3), "relu"), batches=3)
 TINY_RESIDUAL = _described("a residual block of width 64", 4, "mse", (("linear", 9, 64), BLOCK, ("linear", 64, 3)), batches=2)
 
 
-def _convolutional(name: str, batch: int, shape: tuple[int, int, int], model: str, outputs: int, batches: int) -> list[Net]:
-    """A network of `fastnn.models`, if it is there."""
-    build = getattr(models, model, None)
-    if build is None:
-        return []
-    return [Net(name, shape, outputs, batch, "cross_entropy", build, getattr(torch_nets, model), None, batches)]
-
-
-def nets(quick: bool) -> list[Net]:
+def nets(quick: bool) -> tuple[Net, ...]:
     """The networks of the report; two tiny ones to try everything out."""
-    if quick:
-        return [TINY, TINY_RESIDUAL]
-    return [
-        *DENSE,
-        *_convolutional("LeNet-5 28x28", 128, (1, 28, 28), "lenet5", 10, 10),
-        *_convolutional("ResNet-20 32x32", 64, (3, 32, 32), "resnet20", 10, 2),
-        *_convolutional("ResNet-18 64x64", 16, (3, 64, 64), "resnet18", 1000, 2),
-    ]
+    return (TINY, TINY_RESIDUAL) if quick else DENSE + CONVOLUTIONAL

@@ -26,11 +26,11 @@ def described(layers: tuple[tuple[Any, ...], ...], torch: Any) -> Any:
 
 
 def lenet5(torch: Any) -> Any:
-    """LeNet-5 for 28x28 images, padded to 32x32. LeCun et al. 1998, section II.B."""
+    """LeNet-5 for 28x28 images with today's activation and pooling. LeCun et al. 1998, section II.B."""
     nn = torch.nn
     return nn.Sequential(
-        *(nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten()),
-        *(nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
     )
 
 
@@ -67,7 +67,7 @@ def _resnet(
             if self.downsample is not None:
                 x = self.downsample(x)
             elif self.more or self.stride > 1:
-                x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
+                x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more))
             return F.relu(x + y)
 
     layers: list[Any] = [conv(3, widths[0], *stem), nn.BatchNorm2d(widths[0]), nn.ReLU()]

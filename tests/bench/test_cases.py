@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastnn import no_grad, use_backend
 from fastnn.bench import nets, startup
 from fastnn.bench.case import OURS, Case, Contestant, Setting, misfit
 from fastnn.bench.cases import SOURCES, cases
@@ -65,6 +66,16 @@ def test_descriptions_and_their_floating_point_operations():
     assert nets.TINY.flops == 2 * (5 * 8 + 8 * 3)
     assert nets.TINY_RESIDUAL.flops == 2 * (9 * 64 + 2 * 64 * 64 + 64 * 3)
     assert nets.mlp((2, 3, 1), "tanh") == (("linear", 2, 3), ("tanh",), ("linear", 3, 1))
+
+
+@pytest.mark.parametrize("net", nets.CONVOLUTIONAL, ids=lambda net: net.name)
+def test_twins_of_convolutional_networks_agree(net):
+    torch = pytest.importorskip("torch")
+    x = net.data(1)[0]
+    ours, theirs = net.model(), net.torch_model(torch).eval()
+    ours.eval()
+    with use_backend("numpy"), no_grad():
+        assert np.allclose(ours(x).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_fresh_process_takes_a_step_without_numba():

@@ -19,10 +19,12 @@ OPSET, IR_VERSION = 17, 8  # the first that has LayerNormalization
 
 
 def cases(setting: Setting) -> Iterator[Case]:
-    """Each network at batch 1 and at its training batch."""
+    """Each network at batch 1 and at its training batch, and ResNet-18 on an image of its usual size."""
     for net in nets.nets(setting.quick):
         for batch in (1, net.batch):
             yield _case(net, batch, setting)
+    if not setting.quick:
+        yield _case(nets.LARGE_IMAGE, 1, setting)
 
 
 def _case(net: Net, batch: int, setting: Setting) -> Case:
