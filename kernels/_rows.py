@@ -309,3 +309,23 @@ def number(formula: Callable[..., Any]) -> Any:
         return signature(types.float64, *arguments), emit
 
     return formula_intrinsic(names, typing)
+
+
+def integers(results: int) -> Callable[[Callable[..., Any]], Any]:
+    """Make a formula that returns `results` integers callable on single integers."""
+
+    def decorate(formula: Callable[..., Any]) -> Any:
+        names = list(inspect.signature(formula).parameters)
+
+        def typing(*arguments: types.Type) -> Any:
+            result = types.UniTuple(types.int64, results)
+
+            def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+                words = [V(b, context.cast(b, v, t, types.int64)) for t, v in zip(sig.args, values, strict=True)]
+                return context.make_tuple(b, result, [found.value for found in formula(*words)])
+
+            return signature(result, *arguments), emit
+
+        return formula_intrinsic(names, typing)
+
+    return decorate

@@ -5,6 +5,7 @@ Outputs come first and are written in place; nothing is returned. Annotations na
 
 from . import (
     activations,
+    augmentation,
     convolution,
     counting,
     elementwise,
@@ -37,6 +38,7 @@ FAMILIES = (
     convolution,
     images,
     pooling,
+    augmentation,
     optimiser_factors,
     optimisers,
 )

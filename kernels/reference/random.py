@@ -23,17 +23,22 @@ def _philox(counter, key):
     return c0, c1, c2, c3
 
 
-def _uniform(count, state, site):
-    """`count` numbers in [0, 1) with 24 random bits: block i // 4 of the generator, word i % 4."""
+def _words(count, state, site):
+    """The first `count` blocks of the generator, (count, 4) words."""
     seed, step = int(state[0]), int(state[1])
-    blocks = np.arange((count + 3) // 4, dtype=np.uint64)
+    blocks = np.arange(count, dtype=np.uint64)
     counter = (
         blocks & LOW,
         np.full_like(blocks, site & 0xFFFFFFFF),
         np.full_like(blocks, step & 0xFFFFFFFF),
         np.full_like(blocks, step >> 32),
     )
-    words = np.stack(_philox(counter, (seed & 0xFFFFFFFF, seed >> 32)), axis=1).reshape(-1)[:count]
+    return np.stack(_philox(counter, (seed & 0xFFFFFFFF, seed >> 32)), axis=1)
+
+
+def _uniform(count, state, site):
+    """`count` numbers in [0, 1) with 24 random bits: block i // 4 of the generator, word i % 4."""
+    words = _words((count + 3) // 4, state, site).reshape(-1)[:count]
     return (words >> np.uint64(8)).astype(np.float64) * 2.0**-24
 
 

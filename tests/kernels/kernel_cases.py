@@ -69,12 +69,14 @@ NUMBERS = {
     "momentum": 0.25,
     "negative_slope": 0.125,
     "p": 0.25,
+    "pad": 2,
     "pad_h": 2,
     "pad_w": 1,
     "padding_index": 0,
     "rows": 3,
     "scale": 1.25,
     "site": 3,
+    "size": 3,
     "stride_h": 2,
     "stride_w": 3,
     "threshold": 2.0,
@@ -291,6 +293,9 @@ def _sizes(kernel, seed, rng):
         for axis in "HW":
             sizes[f"K{axis}"] = min(sizes.get(f"K{axis}", MAX_WINDOW), MAX_WINDOW)
             sizes[f"O{axis}"] = _windows(axis.lower(), sizes[axis], sizes[f"K{axis}"], parameters)
+    if "H0" in sizes:
+        for axis in "HW":
+            sizes[axis] = min(sizes[axis], sizes[f"{axis}0"] + 2 * NUMBERS["pad"])
     return sizes
 
 
