@@ -18,11 +18,11 @@ MR = tile_rows()
 ROW = NV * isa().vector_bytes  # bytes of a row of a panel or of sums: the channels of a tile
 BLOCK = 2048  # pixels of a block of several images, which has that many only to make its short runs longer
 DEPTH = 256  # pixels of a block whose products are summed
-CACHED = (18 << 10) // ROW  # rows of a panel that a level-1 cache keeps
+CACHED = min(TAPS, (18 << 10) // ROW)  # rows of a panel that a level-1 cache keeps
 TAP_ROWS = (128 << 10) // ROW  # taps whose sums are kept at a time
 
 first_row = stack_buffer(ROW)
-panel_rows = stack_buffer(max(4 * DEPTH, CACHED, TAPS) * ROW)
+panel_rows = stack_buffer(max(4 * DEPTH, TAPS) * ROW)
 pixel_rows = stack_buffer((BLOCK + 1) * ROW)
 pixel_table = stack_buffer((BLOCK + MR) * PAIR)
 tap_rows = stack_buffer((TAP_ROWS + 1) * ROW)
@@ -186,7 +186,7 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
     # The order of every sum follows from the blocks of pixels, so these must not depend on the number of workers.
     most = DEPTH if OG * 2 > NR else 4 * DEPTH  # a panel of one register is as good in a level-2 cache
     cols_most = even_parts(OW, min(most, PIXELS))
-    rows_most = even_parts(OH, most // cols_most)
+    rows_most = even_parts(OH, min(most // cols_most, PIXELS))
     images_most = even_parts(N, most // (cols_most * rows_most)) if cols_most * rows_most == OH * OW else 1
     kws_most = min(KW, TAPS)
     khs_most = min(KH, TAPS // max(1, kws_most))

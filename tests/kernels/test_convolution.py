@@ -62,6 +62,7 @@ GEOMETRIES = [
     Geometry(2, 4, 9, 8, 8, (5, 3), (3, 2), (4, 1), (2, 3), groups=2),
     Geometry(1, 1, 1, 1200, 2, (1, 9), pad=(0, 4)),  # a row longer than a block
     Geometry(1, 2, 3, 1100, 2, (1, 600), pad=(0, 9)),  # more places in the kernel than are worked on at a time
+    Geometry(1, 1, 1100, 1, 2, (500, 1), pad=(450, 0)),  # a column of a thousand runs
     Geometry(1, 2, 26, 25, 2, (24, 23), pad=(3, 0)),
     Geometry(2, 2, 5, 6, 3, (2, 4), pad=(0, 1), out=(5, 6)),  # "same", with more padding behind than in front
     Geometry(2, 2, 5, 6, 3, (4, 3), (2, 2), (1, 0), (2, 1), out=(3, 3)),
