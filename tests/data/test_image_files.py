@@ -1,0 +1,158 @@
+"""The published files of image data sets, written small and read back; damaged and foreign ones are refused."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import datasets, models, optim
+from fastnn.datasets import _image_files as files
+from fastnn.errors import StateError
+
+RNG = np.random.default_rng(0)
+IMAGES, LABELS = RNG.integers(0, 256, (7, 28, 28), dtype=np.uint8), RNG.integers(0, 10, 7, dtype=np.uint8)
+TEST_IMAGES, TEST_LABELS = RNG.integers(0, 256, (3, 28, 28), dtype=np.uint8), np.array([9, 0, 4], np.uint8)
+PARTS = dict(zip(files.MNIST, (IMAGES, LABELS, TEST_IMAGES, TEST_LABELS), strict=True))
+
+
+def idx(array):
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+def write_mnist(folder, packed=True):
+    for name, array in PARTS.items():
+        data = idx(array)
+        (folder / (f"{name}.gz" if packed else name)).write_bytes(gzip.compress(data) if packed else data)
+
+
+def records(count, seed):
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, 256, (count, 3073), dtype=np.uint8)
+    table[:, 0] %= 10
+    return table
+
+
+BATCHES = {name: records(4, i) for i, name in enumerate((*files.CIFAR10_TRAIN, "test_batch.bin"))}
+
+
+def write_archive(path, batches=BATCHES):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, table in batches.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = table.nbytes
+            archive.addfile(member, io.BytesIO(table.tobytes()))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("read", [datasets.mnist, datasets.fashion_mnist])
+def test_idx_files_become_images_and_labels(tmp_path, read, packed):
+    write_mnist(tmp_path, packed)
+    (x, y), (x_test, y_test) = read(tmp_path, verify=not packed)
+    assert (x.dtype, y.dtype) == (np.uint8, np.int64)
+    np.testing.assert_array_equal(x, IMAGES[:, None])
+    np.testing.assert_array_equal(y, LABELS)
+    np.testing.assert_array_equal(x_test, TEST_IMAGES[:, None])
+    np.testing.assert_array_equal(y_test, TEST_LABELS)
+
+
+def test_packed_files_must_be_the_published_ones(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    with pytest.raises(StateError, match=r"train-images-idx3-ubyte.gz has the MD5 checksum [0-9a-f]{32}, .* f68b3c2d.*verify=False"):
+        datasets.mnist(tmp_path)
+    for name in PARTS:
+        monkeypatch.setitem(files.MNIST, name, hashlib.md5((tmp_path / f"{name}.gz").read_bytes()).hexdigest())
+    assert len(datasets.mnist(str(tmp_path))[0][0]) == 7
+
+
+def test_read_idx_reads_any_number_of_dimensions(tmp_path):
+    for shape in ((5,), (2, 3, 4, 2), (0, 3)):
+        array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+        (tmp_path / "array").write_bytes(idx(array))
+        np.testing.assert_array_equal(datasets.read_idx(tmp_path / "array"), array)
+
+
+DAMAGED = {
+    "cut short": (lambda data: gzip.compress(data)[:-9], "not a whole gzip file"),
+    "scrambled": (lambda data: gzip.compress(data)[:40] + bytes(40), "not a whole gzip file"),
+    "without its last byte": (lambda data: data[:-1], r"must hold 5488 bytes for its shape \(7, 28, 28\), got 5487"),
+    "of floats": (lambda data: b"\x00\x00\x0d" + data[3:], "not an IDX file of unsigned bytes: it begins with 00 00 0d 03"),
+    "empty": (lambda data: b"", "begins with nothing"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_idx_file_is_refused(tmp_path, name):
+    damage, message = DAMAGED[name]
+    (tmp_path / "images").write_bytes(damage(idx(IMAGES)))
+    with pytest.raises(StateError, match=message):
+        datasets.read_idx(tmp_path / "images")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"t10k-labels-idx1-ubyte.gz or t10k-labels-idx1-ubyte"):
+        datasets.mnist(tmp_path, verify=False)
+    with pytest.raises(FileNotFoundError, match=r"data_batch_1.bin"):
+        datasets.cifar10(tmp_path)
+    with pytest.raises(FileNotFoundError, match="archive"):
+        datasets.cifar10(tmp_path / "archive")
+
+
+def test_images_and_labels_must_belong_together(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS[:-1])))
+    with pytest.raises(StateError, match=r"\(7, 28, 28\) and labels of shape \(6,\)"):
+        datasets.mnist(tmp_path, verify=False)
+
+
+@pytest.mark.parametrize("form", ["folder", "archive", "folder of the archive"])
+def test_cifar10_becomes_images_and_labels(tmp_path, form, monkeypatch):
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+    if form == "folder":
+        for name, table in BATCHES.items():
+            (tmp_path / name).write_bytes(table.tobytes())
+    else:
+        write_archive(archive)
+        monkeypatch.setitem(files.CIFAR10, archive.name, hashlib.md5(archive.read_bytes()).hexdigest())
+    (x, y), (x_test, y_test) = datasets.cifar10(archive if form == "archive" else tmp_path)
+    assert (x.shape, x_test.shape) == ((20, 3, 32, 32), (4, 3, 32, 32))
+    assert (x.dtype, y.dtype) == (np.uint8, np.int64)
+    tables = list(BATCHES.values())
+    np.testing.assert_array_equal(y, np.concatenate([t[:, 0] for t in tables[:-1]]))
+    np.testing.assert_array_equal(x[5, 1, 2], tables[1][1, 1 + 1024 + 64 : 1 + 1024 + 96])
+    np.testing.assert_array_equal(y_test, tables[-1][:, 0])
+
+
+def test_a_wrong_cifar10_archive_is_refused(tmp_path):
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+    write_archive(archive, {"data_batch_1.bin": BATCHES["data_batch_1.bin"]})
+    with pytest.raises(StateError, match=r"MD5 checksum .* c32a1d4a"):
+        datasets.cifar10(archive)
+    with pytest.raises(StateError, match=r"it lacks data_batch_2\.bin"):
+        datasets.cifar10(archive, verify=False)
+    archive.write_bytes(b"no archive")
+    with pytest.raises(StateError, match="not a whole tar archive"):
+        datasets.cifar10(archive, verify=False)
+    for wrong, message in (
+        (BATCHES["test_batch.bin"].ravel()[:-1], "records of 3073 bytes, got 12291"),
+        (np.full(3073, 10, np.uint8), "got 10"),
+    ):
+        write_archive(archive, BATCHES | {"test_batch.bin": wrong})
+        with pytest.raises(StateError, match=message):
+            datasets.cifar10(archive, verify=False)
+
+
+def test_a_net_trains_on_the_bytes_as_they_are(tmp_path):
+    write_mnist(tmp_path)
+    (x, y), _ = datasets.mnist(tmp_path, verify=False)
+    fastnn.manual_seed(0)
+    with fastnn.use_backend("numpy"):
+        model = models.lenet5()
+        step = fastnn.compile_training(model, "cross_entropy", optim.Adam(model.parameters(), lr=1e-2))
+        losses = [step.run_epoch(x, y, batch_size=7)[0] for _ in range(15)]
+    assert losses[-1] < 0.8 * losses[0]
