@@ -5,9 +5,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ._arrays import function, matmul
+from ._arrays import function, matmul, run
 from ._program import Instruction, Program
-from ._registry import KERNELS, get_backend, run, set_backend, use_backend
+from ._registry import KERNELS, get_backend, set_backend, use_backend
 from ._team import get_num_threads, set_num_threads, threads
 from .reference.matmul import EPILOGUES
 

@@ -1,4 +1,7 @@
-"""Kernels as functions on plain NumPy arrays: operands are checked once, large work is spread over the thread team."""
+"""Kernels on plain NumPy arrays: unchecked, as layers above call them, or as functions that check what they are given.
+
+Large work is spread over the thread team.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,22 @@ def share(kernel: Kernel, operands: tuple[Any, ...], large: bool) -> None:
     _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1)
 
 
+def run(name: str, *operands: Any) -> None:
+    """Run the kernel `name` on operands that are known to fit its signature, on the backend in use."""
+    kernel = KERNELS[name]
+    if _registry._backend == "numpy":
+        kernel.twin(*operands)
+    else:
+        share(kernel, operands, is_large(name, operands))
+
+
+def is_large(name: str, operands: tuple[Any, ...]) -> bool:
+    """Whether a call is worth more than one thread."""
+    if name == "gemm":
+        return 2 * operands[0].size * operands[1].shape[-1] >= SHARED_FLOPS
+    return sum([a.nbytes for a in operands if isinstance(a, np.ndarray)]) >= SHARED_BYTES
+
+
 def function(name: str) -> Callable[..., None]:
     """The kernel `name` as a function: outputs first; raises typed errors for operands that do not fit."""
     kernel, replay = KERNELS[name], Replay()
@@ -34,7 +53,7 @@ def function(name: str) -> Callable[..., None]:
             return
         kernel.signature.validate(operands)
         if compiled:
-            large = sum(a.nbytes for a in operands if isinstance(a, np.ndarray)) >= SHARED_BYTES
+            large = is_large(name, operands)
             share(kernel, operands, large)
             replay.learn(operands, kernel, large)
         else:
@@ -67,7 +86,7 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
     """
     if _registry._backend == "numba" and _product((out, a, b)):
         return
-    M, N, K = _sizes(out, a, b)
+    _check_product(out, a, b)
     if not _has_rows(out):
         compact = np.empty_like(out, order="C", subok=False)
         matmul(compact, a, b)
@@ -76,7 +95,7 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
     gemm = KERNELS["gemm"]
     given = (out[None], a[None], b[None], out[None], out[None], 1.0, 0.0, 0)
     if _registry._backend == "numba":
-        large = 2 * M * N * K >= SHARED_FLOPS
+        large = is_large("gemm", given)
         share(gemm, given, large)
         _product.learn((out, a, b), gemm, large, given, origins=(0, 1, 2, 0, 0), exclusive=True)
     else:
@@ -89,8 +108,8 @@ def _has_rows(out: np.ndarray[Any, Any]) -> bool:
     return out.size <= 1 or out.itemsize in longer
 
 
-def _sizes(out: Any, a: Any, b: Any) -> tuple[int, int, int]:
-    """M, N and K of a product; raises what `matmul` raises."""
+def _check_product(out: Any, a: Any, b: Any) -> None:
+    """Raise what `matmul` raises."""
     for name, array in (("out", out), ("a", a), ("b", b)):
         if not isinstance(array, np.ndarray):
             raise DTypeError(f"matmul(): {name} must be a numpy array, got {type(array).__name__}")
@@ -105,4 +124,3 @@ def _sizes(out: Any, a: Any, b: Any) -> tuple[int, int, int]:
         raise ShapeError("matmul(): out must be writeable")
     if np.shares_memory(out, a) or np.shares_memory(out, b):
         raise ShapeError("matmul(): out must not share memory with a or b")
-    return M, N, K

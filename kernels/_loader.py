@@ -11,11 +11,11 @@ from llvmlite import ir
 
 from . import _host
 
-# What compiled kernels may call: LLVM lowers copies and hard cases of mathematics to these, and threads need the last two.
-ALLOWED_SYMBOLS = frozenset(
-    "memcpy memmove memset sched_yield nanosleep".split()
-    + [name + suffix for name in "exp log pow sin cos tan tanh erf fmod floor ceil trunc rint nearbyint round roundeven fma".split() for suffix in ("", "f")]
-)
+# What compiled kernels may call: LLVM lowers copies and hard cases of mathematics to these, and waiting threads give way.
+MATHEMATICS = "exp log pow sin cos tan tanh erf fmod floor ceil trunc rint nearbyint round roundeven fma"
+ALLOWED_SYMBOLS = frozenset(["memcpy", "memmove", "memset", "sched_yield"]) | {
+    name + precision for name in MATHEMATICS.split() for precision in ("", "f")
+}
 _lock = threading.Lock()
 
 

@@ -1,4 +1,4 @@
-"""The table of kernels, the choice of backend, and the one way to run a kernel.
+"""The table of kernels, and the choice of backend.
 
 Each NumPy twin in `reference/` is an entry; the compiled kernel of the same name stands in the file of the same name in
 `compiled/`, which is imported only when its object code is not in the cache yet.
@@ -85,11 +85,6 @@ class Kernel:
         vectorize = implementation not in _compiler.VECTORIZED_BY_HAND
         return _loader.object_code(_compiler.build(symbol, self.signature, dtypes, implementation), symbol, vectorize)
 
-    def __call__(self, *operands: Any) -> None:
-        """Check the operands against the signature, then run: the kernel as a function on plain arrays."""
-        self.signature.validate(operands)
-        run(self.name, *operands)
-
 
 def _kernels(modules: tuple[ModuleType, ...]) -> dict[str, Kernel]:
     table: dict[str, Kernel] = {}
@@ -133,13 +128,3 @@ def use_backend(name: str) -> Iterator[None]:
 def as_record(words: list[int]) -> ctypes.Array[ctypes.c_int64]:
     """The words of a record as memory that compiled code can read."""
     return (ctypes.c_int64 * len(words))(*words)
-
-
-def run(name: str, *operands: Any) -> None:
-    """Run the kernel `name` on operands that are known to fit its signature, on the backend in use."""
-    kernel = KERNELS[name]
-    if _backend == "numpy":
-        kernel.twin(*operands)
-        return
-    signature = kernel.signature
-    kernel.entry(signature.dtypes(operands))(as_record(signature.encode(operands)), 0, 1)

@@ -22,7 +22,8 @@ def gemm(
 ) -> None:
     """c_i = f(alpha a_i b_i + beta base_i, extra_i) for every matrix i of a batch, f being EPILOGUES[epilogue].
 
-    With beta = 0 the base is not read, and it may be c. `extra` must lie as c does, or is not read.
+    The rows or the columns of c are contiguous. With beta = 0 the base is not read, and it may be c. `extra` lies as c does, or is not
+    read.
     """
     product = alpha * (a @ b)
     np.copyto(c, product if beta == 0 else product + beta * base)

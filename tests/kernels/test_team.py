@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
+from fastnn.kernels import Instruction, Program, _team
 
 from fastnn import kernels
 from fastnn.errors import ArgumentError
-from fastnn.kernels import Instruction, Program, _team
 
 N = 100_003
 
