@@ -38,7 +38,7 @@ class Team:
     def __init__(self, size: int) -> None:
         self.size = size
         self.mailbox = np.zeros(ASLEEP + size * LINE, np.int64)
-        self.mailbox[ASLEEP :: LINE] = 1
+        self.mailbox[ASLEEP::LINE] = 1
         self.bells = [queue.SimpleQueue[None]() for _ in range(size)]
         self.busy = threading.Lock()
         for kernel, dtypes in ((POST, "i8"), (LEAD, "i8"), (SERVE, "i8i8")):
