@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..tensor import Array
+
+Range: TypeAlias = tuple[int, int]  # the addresses between which items lie
 
 
 def root(array: Array) -> Array:
@@ -21,7 +24,7 @@ def address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def extent(array: Array) -> tuple[int, int]:
+def extent(array: Array) -> Range:
     """The addresses between which the items of `array` lie; equal ones if it has no items."""
     low = high = address(array)
     if array.size == 0:
@@ -38,6 +41,15 @@ def overlap(a: Array, b: Array) -> bool:
     """Whether the extents of two arrays share a byte."""
     (a_low, a_high), (b_low, b_high) = extent(a), extent(b)
     return a_low < b_high and b_low < a_high
+
+
+def touching(ranges: Sequence[Range], others: Sequence[Range]) -> bool:
+    """Whether any of some extents shares a byte with any of some others."""
+    for low, high in ranges:
+        for other_low, other_high in others:
+            if low < other_high and other_low < high:
+                return True
+    return False
 
 
 def same_items(a: Array, b: Array) -> bool:

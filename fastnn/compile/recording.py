@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import Instruction
 from ..tensor import Array, mode
-from .memory import moved, root
+from .memory import Range, extent, moved, root
 
 Roots: TypeAlias = dict[int, Array]  # arrays that own memory, by id
 
@@ -40,6 +40,7 @@ class Recording:
     state: list[Array] = field(default_factory=list)
     guards: list[tuple[Array, Callable[[Array], None]]] = field(default_factory=list)
     _roots: dict[int, tuple[Instruction, Roots, Roots]] = field(default_factory=dict, repr=False)
+    _extents: dict[int, tuple[Instruction, list[Range], list[Range]]] = field(default_factory=dict, repr=False)
 
     def append(self, kernel: str, *operands: Any) -> None:
         """Note a kernel call instead of making it."""
@@ -54,6 +55,14 @@ class Recording:
         known = self._roots.get(id(instruction))
         if known is None:
             known = self._roots[id(instruction)] = instruction, _roots_of(instruction.outputs), _roots_of(instruction.inputs)
+        return known[1], known[2]
+
+    def extents(self, instruction: Instruction) -> tuple[list[Range], list[Range]]:
+        """The extents of the arrays that an instruction writes and of those that it reads, found once."""
+        known = self._extents.get(id(instruction))
+        if known is None:
+            written, read = ([extent(a) for a in arrays] for arrays in (instruction.outputs, instruction.inputs))
+            known = self._extents[id(instruction)] = instruction, written, read
         return known[1], known[2]
 
     def temporaries(self) -> Roots:
@@ -81,6 +90,7 @@ class Recording:
         """Replace every array operand, input and output by what `change` makes of it."""
         self.instructions = [_changed(instruction, change) for instruction in self.instructions]
         self._roots.clear()
+        self._extents.clear()
         self._substitute_ends(change)
 
     def relocate(self, origin: Array, place: Array) -> None:
@@ -93,6 +103,7 @@ class Recording:
             if any(id(origin) in roots for roots in self.roots(instruction)):
                 self.instructions[i] = _changed(instruction, change)
                 self._roots.pop(id(instruction), None)
+                self._extents.pop(id(instruction), None)
         self._substitute_ends(change)
 
     def _substitute_ends(self, change: Callable[[Array], Array]) -> None:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from ...kernels import Instruction, Program
 from ..cost import cost
-from ..memory import extent
+from ..memory import Range, extent, touching
 from ..recording import Recording
 
 # Meeting at a barrier costs a few tenths of a microsecond; an instruction shorter than this many cycles is not worth one.
 SHARING_PAYS = 8_000
 WAKING_PAYS = 60_000  # cycles of a whole program below which waking another thread costs more than it saves
-
-Range = tuple[int, int]
-
-
-def _touches(ranges: list[Range], others: list[Range]) -> bool:
-    return any(low < other_high and other_low < high for low, high in ranges for other_low, other_high in others)
 
 
 def schedule(recording: Recording) -> Program:
@@ -40,7 +34,7 @@ def barriers(instructions: list[Instruction], alone: list[bool]) -> list[bool]:
         inputs = [extent(a) for a in instruction.inputs]
         # only a lone instruction can follow a lone one without a meeting
         kinds = (False,) if single else (True, False)
-        meet = not found or any(_touches(outputs + inputs, written[k]) or _touches(outputs, read[k]) for k in kinds)
+        meet = not found or any(touching(outputs + inputs, written[k]) or touching(outputs, read[k]) for k in kinds)
         if meet:
             written, read = {True: [], False: []}, {True: [], False: []}
         found.append(meet)

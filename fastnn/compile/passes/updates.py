@@ -8,7 +8,7 @@ import numpy as np
 
 from ...kernels import KERNELS, Instruction
 from ...tensor import Array
-from ..memory import address, extent, overlap
+from ..memory import address, extent, overlap, touching
 from ..recording import Recording
 
 FITS_IN_CACHE = 256 << 10  # bytes of gradients that stay in cache anyway until one update at the end takes them all
@@ -79,12 +79,11 @@ def _pieces(recording: Recording, n: int, instruction: Instruction) -> list[Inst
 def _move_forward(recording: Recording, n: int) -> None:
     """Move instruction n to right behind the last one before it that it depends on."""
     moving = recording.instructions[n]
+    written, read = recording.extents(moving)
     place = n
-    while place and not conflict(recording.instructions[place - 1], moving):
+    while place:
+        before_written, before_read = recording.extents(recording.instructions[place - 1])
+        if touching(written, before_written) or touching(written, before_read) or touching(read, before_written):
+            break  # the order of two instructions matters if one writes what the other touches
         place -= 1
     recording.instructions.insert(place, recording.instructions.pop(n))
-
-
-def conflict(a: Instruction, b: Instruction) -> bool:
-    """Whether the order of two instructions matters: one writes what the other touches."""
-    return any(overlap(x, y) for x in a.outputs for y in (*b.outputs, *b.inputs)) or any(overlap(x, y) for x in b.outputs for y in a.inputs)
