@@ -146,7 +146,7 @@ def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups,
                             end = fill_table(table, at, sums + ((i - top) * cols + j - left) * ROW, (images, i_count, j_count),
                                              (IC * H * W * item, moves[0] * W * item, moves[1] * item),
                                              (rows * cols * ROW, phases[0] * cols * ROW, phases[1] * ROW))  # fmt: skip
-                            fill_table(end, at, sums + PIXELS * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
+                            fill_table(end, at, sums + BLOCK * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
                             for row in range(table, end, MR * PAIR):
                                 gather_tile(row, taps, k_count * l_count, channels, H * W * item, panel, khs * kws * ROW, count, one)
         for n in range(images):
