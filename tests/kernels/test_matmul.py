@@ -1,0 +1,170 @@
+"""Products of matrices of all shapes and layouts, around every edge of tiles, panels and blocks."""
+
+import numpy as np
+import pytest
+from fastnn.kernels import EPILOGUES, KERNELS, run
+from fastnn.kernels._registry import as_record
+
+from fastnn import kernels
+from fastnn.errors import DTypeError, ShapeError
+
+DTYPES = [np.float32, np.float64]
+SIZES = [
+    (0, 4, 3),
+    (4, 0, 3),
+    (4, 3, 0),
+    (1, 1, 1),
+    (1, 37, 5),
+    (1, 300, 70),
+    (33, 1, 19),
+    (2, 3, 5),
+    (5, 8, 7),
+    (6, 16, 64),
+    (7, 17, 9),
+    (13, 31, 29),
+    (64, 6, 64),
+    (64, 64, 6),
+    (14, 32, 1),
+    (15, 33, 257),
+    (61, 130, 300),
+    (300, 140, 270),
+]
+LAYOUTS = ["rows", "columns", "every second", "reversed"]
+
+
+def laid_out(rng, rows, columns, layout, dtype):
+    """A random matrix with the strides of `layout`."""
+    if layout == "columns":
+        return rng.normal(size=(columns, rows)).astype(dtype).T
+    if layout == "every second":
+        return rng.normal(size=(2 * rows, 2 * columns)).astype(dtype)[::2, ::2]
+    if layout == "reversed":
+        return rng.normal(size=(rows, columns)).astype(dtype)[::-1, ::-1]
+    return rng.normal(size=(rows, columns)).astype(dtype)
+
+
+def bound(dtype, depth):
+    """How far rounding may take a sum of `depth` products of numbers around 1."""
+    return 8 * np.finfo(dtype).eps * (1 + depth**0.5)
+
+
+def assert_close(found, expected, dtype, depth):
+    np.testing.assert_allclose(found, expected, rtol=bound(dtype, depth), atol=bound(dtype, depth) * 4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N", "K"), SIZES)
+def test_products_of_all_layouts(M, N, K, dtype):
+    rng = np.random.default_rng(M + 10 * N + 100 * K)
+    for left in LAYOUTS:
+        for right in LAYOUTS:
+            for turned in (False, True):
+                a, b = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype)
+                c = np.full((N, M), np.nan, dtype).T if turned else np.full((M, N), np.nan, dtype)
+                run("gemm", c[None], a[None], b[None], c[None], c[None], 0.5, 0.0, 0)
+                assert_close(c, 0.5 * (a.astype(np.float64) @ b.astype(np.float64)), dtype, K)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N", "K"), SIZES)
+def test_a_base_is_added_whatever_repeats_in_it(M, N, K, dtype):
+    rng = np.random.default_rng(0)
+    a, b = laid_out(rng, M, K, "rows", dtype), laid_out(rng, K, N, "columns", dtype)
+    row, column, whole = (rng.normal(size=s).astype(dtype) for s in (N, (M, 1), (M, N)))
+    for base in (row, column, whole, whole[::-1]):
+        repeated = np.broadcast_to(base, (M, N))
+        c = np.full((M, N), np.nan, dtype)
+        run("gemm", c[None], a[None], b[None], repeated[None], c[None], 1.0, 2.0, 0)
+        assert_close(c, a.astype(np.float64) @ b.astype(np.float64) + 2.0 * repeated, dtype, K)
+    c = whole.copy()
+    run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 1.0, 0)
+    assert_close(c, a.astype(np.float64) @ b.astype(np.float64) + whole, dtype, K)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("epilogue", range(1, len(EPILOGUES)))
+def test_epilogues_are_applied_once_to_every_item(epilogue, dtype):
+    rng = np.random.default_rng(epilogue)
+    for M, N, K in ((1, 1, 1), (1, 37, 5), (7, 17, 9), (20, 40, 600), (33, 1, 8)):
+        a, b = (rng.normal(size=s).astype(dtype) / K**0.5 for s in ((M, K), (K, N)))
+        extra = rng.normal(size=(M, N)).astype(dtype)
+        c, expected = np.full((M, N), np.nan, dtype), np.full((M, N), np.nan, dtype)
+        operands = (a[None], b[None], extra[None], extra[None], 1.0, 0.5, epilogue)
+        run("gemm", c[None], *operands)
+        KERNELS["gemm"].twin(expected[None], *operands)
+        np.testing.assert_allclose(c, expected, rtol=1e-4 if dtype == np.float32 else 1e-10, atol=2e-6 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_batches_are_products_of_their_matrices(dtype):
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(5, 9, 20)).astype(dtype), rng.normal(size=(20, 33)).astype(dtype)
+    for right in (np.broadcast_to(b, (5, 20, 33)), rng.normal(size=(5, 33, 20)).astype(dtype).swapaxes(1, 2)):
+        c = np.full((5, 9, 33), np.nan, dtype)
+        run("gemm", c, a, right, c, c, 1.0, 0.0, 0)
+        assert_close(c, a.astype(np.float64) @ right.astype(np.float64), dtype, 20)
+
+
+@pytest.mark.parametrize(("M", "N", "K"), [(1, 700, 90), (90, 40, 300), (40, 300, 700), (301, 17, 64), (512, 512, 300)])
+def test_results_are_bitwise_the_same_for_any_number_of_workers(M, N, K):
+    rng = np.random.default_rng(2)
+    for left in ("rows", "columns"):
+        for right in ("rows", "columns"):
+            a, b = laid_out(rng, M, K, left, np.float32), laid_out(rng, K, N, right, np.float32)
+            found = []
+            for parts in (1, 2, 3, 5):
+                c = np.full((1, M, N), np.nan, np.float32)
+                operands = (c, a[None], b[None], c, c, 1.0, 0.0, 1)
+                kernel = KERNELS["gemm"]
+
+                record = as_record(kernel.signature.encode(operands))
+                for part in reversed(range(parts)):
+                    kernel.entry(kernel.signature.dtypes(operands))(record, part, parts)
+                found.append(c.tobytes())
+            assert all(f == found[0] for f in found)
+
+
+def test_nothing_outside_the_result_is_written():
+    rng = np.random.default_rng(3)
+    for M, N in ((5, 7), (6, 16), (13, 33), (1, 9)):
+        wide = np.full((M + 2, N + 40), 7.0, np.float32)
+        c = wide[1:-1, 20 : 20 + N]
+        a, b = rng.normal(size=(M, 11)).astype(np.float32), rng.normal(size=(11, N)).astype(np.float32)
+        run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
+        assert_close(c, a.astype(np.float64) @ b, np.float32, 11)
+        c[:] = 7.0
+        assert (wide == 7.0).all()
+
+
+def test_infinities_and_nan_go_where_arithmetic_takes_them():
+    a, b = np.array([[np.inf, 1.0], [1.0, 2.0]], np.float32), np.array([[0.0, 1.0], [1.0, np.nan]], np.float32)
+    out = np.empty((2, 2), np.float32)
+    kernels.matmul(out, a, b)
+    np.testing.assert_array_equal(out, [[np.nan, np.nan], [2.0, np.nan]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_public_product_takes_outputs_of_any_layout(dtype):
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(9, 5)).astype(dtype), rng.normal(size=(5, 12)).astype(dtype)
+    for layout in LAYOUTS:
+        out = laid_out(rng, 9, 12, layout, dtype)
+        kernels.matmul(out, a, b)
+        assert_close(out, a @ b, dtype, 5)
+
+
+def test_the_public_product_refuses_what_does_not_fit():
+    x = np.zeros((3, 3), np.float32)
+    out = np.zeros((3, 3), np.float32)
+    with pytest.raises(ShapeError, match=r"out must have shape"):
+        kernels.matmul(out, x, x[:2])
+    with pytest.raises(DTypeError, match="float64"):
+        kernels.matmul(out, x, x.astype(np.float64))
+    with pytest.raises(DTypeError, match="list"):
+        kernels.matmul(out, x, [[1.0]])
+    with pytest.raises(ShapeError, match="share memory"):
+        kernels.matmul(x, x, out)
+    out.flags.writeable = False
+    with pytest.raises(ShapeError, match="writeable"):
+        kernels.matmul(out, x, x)
+    assert not out.any()
