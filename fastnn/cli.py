@@ -28,10 +28,11 @@ class Recipe(NamedTuple):
     epochs: int
     lr: float
     dropout: float
+    label_smoothing: float = 0.0
 
 
 RECIPES = {
-    "digits": Recipe(hidden=(256, 256), epochs=30, lr=3e-3, dropout=0.5),
+    "digits": Recipe(hidden=(256, 256), epochs=30, lr=2e-3, dropout=0.5, label_smoothing=0.1),
     "mnist5k": Recipe(hidden=(256, 256, 256), epochs=20, lr=1e-3, dropout=0.2),
 }
 SMALL = Recipe(hidden=(32, 32), epochs=60, lr=3e-3, dropout=0.1)  # tables of a few hundred rows
@@ -92,7 +93,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from . import datasets, optim, random
+    from . import datasets, nn, optim, random
     from .kernels import set_backend, threads
     from .training import Trainer
 
@@ -112,7 +113,7 @@ def _train(args: argparse.Namespace) -> int:
     steps = -(-len(x) // max(args.batch_size, 1))
     trainer = Trainer(
         model,
-        loss="cross_entropy" if examples.task == "classification" else "mse",
+        loss=nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing) if examples.task == "classification" else "mse",
         optimizer=optimizer,
         metrics=["accuracy"] if examples.task == "classification" else ["r2", "mae"],
         seed=args.seed,

@@ -1,5 +1,7 @@
-"""Before NumPy is imported: several test processes with a multi-threaded BLAS each would wait for one another most of the time."""
+"""Before NumPy is imported: test processes that share the cores must not wait for each other's threads."""
 
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("FASTNN_NUM_THREADS", "1")
