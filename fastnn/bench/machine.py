@@ -7,13 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import kernels
+from ..compile.limits import large_copy, product_in_registers
 from ..config import info
 from ..kernels import _host
 from .timing import Effort, in_turns
-
-COPIED = 64 << 20  # bytes: far more than any cache holds
-DEPTH = 1 << 14
 
 
 class Limits(NamedTuple):
@@ -33,33 +30,20 @@ def describe(threads: int) -> dict[str, Any]:
     }
 
 
-def _product_in_registers(dtype: str, threads: int) -> tuple[Any, float]:
-    """A matrix product whose operands stay in registers and the innermost cache, and its floating-point operations.
-
-    Each row of b is the same row, and all of a is the same number, so nothing but multiplications and additions takes time.
-    """
-    M = {16: 6, 32: 14}[_host.isa().registers]  # with two vectors across it fills the register file
-    N = 2 * _host.lanes(np.dtype(dtype).itemsize) * threads
-    a = np.broadcast_to(np.array(0.5, dtype), (M, DEPTH))
-    b = np.broadcast_to(np.full(N, 0.5, dtype), (DEPTH, N))
-    return partial(kernels.matmul, np.empty((M, N), dtype), a, b), 2.0 * M * N * DEPTH
-
-
 def measure(threads: int, effort: Effort) -> Limits:
     """The best of several measurements of each limit with that many threads."""
-    products = {dtype: _product_in_registers(dtype, threads) for dtype in ("float32", "float64")}
-    alone, alone_flops = _product_in_registers("float32", 1)
-    source = np.ones(COPIED // 4, np.float32)
-    target = np.zeros_like(source)
+    products = {dtype: product_in_registers(dtype, threads) for dtype in ("float32", "float64")}
+    alone, alone_flops = product_in_registers("float32", 1)
+    copy, copied = large_copy()
     calls = {dtype: call for dtype, (call, _) in products.items()}
-    calls |= {"alone": alone, "kernel": partial(kernels.copy, target, source)}
+    calls |= {"alone": alone, "kernel": copy}
     if threads == 1:
-        calls["numpy"] = partial(np.copyto, target, source)
+        calls["numpy"] = partial(np.copyto, *copy.args[1:])
     best = {name: min(times) for name, times in in_turns(calls, effort).items()}
     fused = _host.isa().name in ("avx2", "avx512")
     flops_per_cycle = (4 if fused else 2) * _host.lanes(4)  # two units, each a multiplication and, where they are fused, an addition
     return Limits(
         peak={dtype: flops / best[dtype] for dtype, (_, flops) in products.items()},
-        bandwidth=2 * COPIED / min(best.get("numpy", np.inf), best["kernel"]),
+        bandwidth=copied / min(best.get("numpy", np.inf), best["kernel"]),
         clock=alone_flops / best["alone"] / flops_per_cycle,
     )

@@ -10,9 +10,10 @@ from statistics import median
 
 import numpy as np
 
-from ..kernels import Instruction, Program, get_num_threads, threads
+from ..kernels import Program, get_num_threads, threads
 from ..tensor import Array
 from .cost import Cost, cost
+from .limits import large_copy, product_in_registers
 from .memory import root
 from .plan import Plan
 
@@ -95,24 +96,16 @@ def _median_seconds(call: Callable[[int], None]) -> float:
 def machine_peaks(dtype: str, count: int) -> tuple[float, float]:
     """Floating-point operations a second of fused multiply-adds on registers, and bytes a second of copying, on `count` threads."""
     with threads(count):
-        depth, rows, columns = 4096, 48, 64
-        c = np.empty((1, rows, columns), dtype)
-        one = np.ones(columns, dtype)
-        # operands without strides stay in the first cache lines, so that nothing but arithmetic takes time
-        a = np.broadcast_to(one[0], (1, rows, depth))
-        b = np.broadcast_to(one, (1, depth, columns))
-        flops = 2 * rows * columns * depth / _best(Instruction("gemm", (c, a, b, c, c, 1.0, 0.0, 0)), count)
-        x, y = np.ones(16 << 20, np.float32), np.empty(16 << 20, np.float32)
-        bandwidth = (x.nbytes + y.nbytes) / _best(Instruction("copy", (y, x)), count)
-    return flops, bandwidth
+        product, flops = product_in_registers(dtype, count)
+        copy, copied = large_copy()
+        return flops / _least_seconds(product), copied / _least_seconds(copy)
 
 
-def _best(instruction: Instruction, count: int) -> float:
-    program = Program([instruction], [True], [count == 1])
-    program.run()
+def _least_seconds(call: Callable[[], None]) -> float:
+    call()
     times = []
     for _ in range(20):
         start = time.perf_counter()
-        program.run()
+        call()
         times.append(time.perf_counter() - start)
     return min(times)
