@@ -45,22 +45,6 @@ def _to_squares(dy, factor):
 
 
 @inlined
-def _largest_of(y, index, x, p, i, j, top, bottom, step_h, left, right, step_w):
-    """The largest of x_p at rows `top`, `top` + step_h, ... below `bottom`, columns alike, and the first place that has it."""
-    W = x.shape[2]
-    best = x.dtype.type(-math.inf)
-    at = top * W + left
-    for r in range(top, bottom, step_h):
-        for c in range(left, right, step_w):
-            value = x[p, r, c]
-            if value > best or (value != value and best == best):
-                best = value
-                at = r * W + c
-    y[p, i, j] = best
-    index[p, i, j] = at
-
-
-@inlined
 def _inside(start, step):
     """The first of start, start + step, ... that is not negative."""
     return start if start >= 0 else start + (-start + step - 1) // step * step
@@ -87,12 +71,6 @@ def max_pool2d(team, y, index, x, kernel_h, kernel_w, stride_h, stride_w, pad_h,
             if squares:
                 _largest_of_squares(best, place, x[p, top, : 2 * OW], x[p, top + 1, : 2 * OW], top * W, W)
                 continue
-            if stride_w > 2:
-                for j in range(OW):
-                    left = j * stride_w - pad_w
-                    right = min(left + kernel_w * dilation_w, W)
-                    _largest_of(y, index, x, p, i, j, top, bottom, dilation_h, _inside(left, dilation_w), right, dilation_w)
-                continue
             spread(best, -math.inf)
             for j in range(OW):
                 place[j] = top * W + _inside(j * stride_w - pad_w, dilation_w)
@@ -108,7 +86,8 @@ def max_pool2d(team, y, index, x, kernel_h, kernel_w, stride_h, stride_w, pad_h,
                     if stride_w == 1:
                         _update(best[low:high], place[low:high], x[p, r, c : c + high - low], best[low:high], place[low:high], at)
                         continue
-                    whole = min(high - low, (W - c) // 2)  # pairs that lie in the row: the odd item of the last one may not exist
+                    # pairs that lie in the row: the odd item of the last one may not exist
+                    whole = min(high - low, (W - c) // 2) if stride_w == 2 else 0
                     middle = low + whole
                     _update_from_pairs(
                         best[low:middle], place[low:middle], x[p, r, c : c + 2 * whole], best[low:middle], place[low:middle], at
@@ -128,7 +107,16 @@ def adaptive_max_pool2d(team, y, index, x):
         for i in range(OH):
             top, bottom = i * H // OH, ((i + 1) * H + OH - 1) // OH
             for j in range(OW):
-                _largest_of(y, index, x, p, i, j, top, bottom, 1, j * W // OW, ((j + 1) * W + OW - 1) // OW, 1)
+                left, right = j * W // OW, ((j + 1) * W + OW - 1) // OW
+                best, at = x.dtype.type(-math.inf), top * W + left
+                for r in range(top, bottom):
+                    for c in range(left, right):
+                        value = x[p, r, c]
+                        if value > best or (value != value and best == best):
+                            best = value
+                            at = r * W + c
+                y[p, i, j] = best
+                index[p, i, j] = at
 
 
 def put_indices(team, dx, dy, index):
