@@ -78,22 +78,18 @@ class Program:
             [True] * len(before) + self.alone + [True] * len(after),
         )
 
-    def replace(self, index: int, *operands: Any) -> None:
-        """Give instruction `index` other operands of the same dtypes."""
-        name = self.instructions[index].kernel
-        self.instructions[index] = Instruction(name, operands)
-        if self._table is not None:
-            self.records[index][:] = KERNELS[name].signature.encode(operands)
-
     def run(self, repeat: int = 1) -> None:
         """Run all instructions, `repeat` times over, on the backend in use."""
-        if _registry.get_backend() == "numpy":
+        if _registry._backend == "numpy":
             for _ in range(repeat):
                 for name, operands in self.instructions:
                     KERNELS[name].twin(*operands)
             return
         if self._table is None:
             self._prepare()
-        self._meeting[0] = 0
         self._call[-1] = repeat
-        launch(self._entry, self._call, get_num_threads() if self.shared else 1)
+        if self.shared:
+            self._meeting[0] = 0
+            launch(self._entry, self._call, get_num_threads())
+        else:
+            self._entry(self._call, 0, 1)
