@@ -7,8 +7,8 @@ from .._atomics import atomic_add, atomic_load, atomic_store, give_way, invoke, 
 LINE = 8
 TICKET, ENTRY, RECORD, FINISHED, ASLEEP = range(0, 5 * LINE, LINE)
 PARTS_MASK = 255
-SPINS_BEFORE_YIELD = 2_000
-SPINS_BEFORE_SLEEP = 20_000
+SPINS_BEFORE_YIELD = 200  # a few microseconds: longer waits mean that the other thread has no core
+SPINS_BEFORE_SLEEP = 4_000
 
 
 def interpret(team, table, meeting, repeat):

@@ -185,3 +185,10 @@ def test_train_digits():
     assert whole > pipeline
     assert whole > 0.85
     assert residual > 0.93
+
+
+def test_lenet_on_mnist():
+    curves = example("lenet_on_mnist").numbers["curves"]
+    assert set(curves) == {"as they are", "moved at random"}
+    assert curves["as they are"]["accuracy"][-1] > 0.85
+    assert curves["moved at random"]["loss"][-1] > curves["as they are"]["loss"][-1]

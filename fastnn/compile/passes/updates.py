@@ -12,6 +12,7 @@ from ..memory import address, extent, overlap, touching
 from ..recording import Recording
 
 FITS_IN_CACHE = 256 << 10  # bytes of gradients that stay in cache anyway until one update at the end takes them all
+LEAST_PIECE = FITS_IN_CACHE // 4  # bytes that repay an instruction of their own
 
 
 def update_behind_gradients(recording: Recording) -> None:
@@ -58,14 +59,18 @@ def _is_update(instruction: Instruction) -> bool:
 
 
 def _pieces(recording: Recording, n: int, instruction: Instruction) -> list[Instruction]:
-    """The instruction once for each array that was written into one of its inputs before."""
+    """The instruction once for each array, or a few small ones, that were written into one of its inputs before."""
     starts: set[int] = set()
     for x in instruction.inputs:
         low, high = extent(x)
         for earlier in recording.instructions[:n]:
             starts |= {(address(a) - low) // x.itemsize for a in earlier.outputs if x.size > 1 and low <= address(a) < high}
-    size = instruction.outputs[0].size
-    edges = [0, *sorted(starts - {0}), size]
+    y = instruction.outputs[0]
+    edges = [0]
+    for start in sorted(starts):
+        if min(start - edges[-1], y.size - start) * y.itemsize >= LEAST_PIECE:
+            edges.append(start)
+    edges.append(y.size)
     flat = set(_flat(instruction))
 
     def part(k: int, x: Array, start: int, stop: int) -> Array:
