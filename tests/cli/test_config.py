@@ -20,7 +20,8 @@ def test_the_cpu_has_a_name_without_linux_too(monkeypatch):
     assert config._cpu_name() == "riscv64"
 
 
-def test_show_config_prints_every_fact(capsys):
+def test_show_config_prints_every_fact(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(config._cache, "folder", lambda: tmp_path)  # no other process stores kernels there meanwhile
     config.show_config()
     out = capsys.readouterr().out
     assert len(out.splitlines()) == len(config.info())
