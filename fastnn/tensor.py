@@ -298,23 +298,39 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     Raises
     ------
     DTypeError
-        If the values are of no supported dtype.
+        If the values or `dtype` are of no supported dtype.
+    ShapeError
+        If `data` has rows of different lengths.
     """
     return Tensor(to_array(data, dtype).copy(), requires_grad)
+
+
+def one_of(known: tuple[np.dtype[Any], ...], dtype: Any, owner: str = "") -> np.dtype[Any]:
+    """`dtype` as one of the `known` dtypes. Raises DTypeError, which names the `owner` of the argument."""
+    try:
+        kind: np.dtype[Any] | None = np.dtype(dtype)
+    except TypeError:
+        kind = None
+    if kind is None or kind not in known:
+        wanted = " or ".join(", ".join(map(str, known)).rsplit(", ", 1))
+        raise DTypeError(f"{owner}dtype must be {wanted}, got {dtype if kind is None else kind}")
+    return kind
 
 
 def to_array(data: Any, dtype: Any = None) -> Array:
     """`data` as an array of a supported dtype; arrays and tensors that fit are not copied."""
     if isinstance(data, Tensor):
         data = data.data
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(f"data cannot be one array: {error}") from None
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = np.float32
     if dtype is None and array.dtype.kind in "iu" and array.dtype != np.uint8:
         dtype = np.int64
     if dtype is not None:
-        if np.dtype(dtype) not in DTYPES:
-            raise DTypeError(f"dtype must be one of {', '.join(map(str, DTYPES))}, got {np.dtype(dtype)}")
+        dtype = one_of(DTYPES, dtype)
         if array.dtype.kind not in "biuf":
             raise DTypeError(f"data must be numbers, got an array of dtype {array.dtype}")
         array = array.astype(dtype, copy=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError
-from ..tensor import FLOATS, Array
+from ..tensor import FLOATS, Array, one_of
 
 
 def size(owner: str, name: str, value: Any) -> int:
@@ -48,7 +48,4 @@ def within(owner: str, name: str, value: Any, low: float = -np.inf, high: float 
 
 def floats(owner: str, shape: tuple[int, ...], dtype: Any) -> Array:
     """An array for the values of a parameter; the dtype is float32 unless given."""
-    kind = np.dtype(np.float32 if dtype is None else dtype)
-    if kind not in FLOATS:
-        raise DTypeError(f"{owner}: dtype must be float32 or float64, got {kind}")
-    return np.zeros(shape, kind)
+    return np.zeros(shape, one_of(FLOATS, np.float32 if dtype is None else dtype, f"{owner}: "))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,8 @@ def count(shape: Iterable[int]) -> int:
 
 def positive(name: str, value: float, zero: bool = False) -> float:
     """`value` if it is a positive number (or zero, where that is allowed)."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise DTypeError(f"{name} must be a number, got {value!r}")
     if not (value >= 0 if zero else value > 0):
         raise ArgumentError(f"{name} must be {'at least' if zero else 'above'} 0, got {value}")
     return float(value)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
-from ..tensor import DTYPES, FLOATS, Array, Tensor, as_tensor, record, run
+from ..errors import ArgumentError, ShapeError
+from ..tensor import DTYPES, FLOATS, Array, Tensor, as_tensor, one_of, record, run
 from ._operands import Axes, axes_of, axis_of, count, dense, filled, reshaped, shape_of
 
 
@@ -113,9 +113,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
 def astype(x: Any, dtype: Any) -> Tensor:
     """x converted to `dtype`, one of the supported dtypes; a gradient passes between float32 and float64."""
     t = as_tensor(x)
-    wanted = np.dtype(dtype)
-    if wanted not in DTYPES:
-        raise DTypeError(f"astype: dtype must be one of {', '.join(map(str, DTYPES))}, got {wanted}")
+    wanted = one_of(DTYPES, dtype, "astype: ")
     if wanted == t.dtype:
         return t
     y = np.empty(t.shape, wanted)

@@ -13,6 +13,7 @@ BUILT = {
     "negative outputs": (lambda: nn.Linear(3, -1), errors.ArgumentError, "Linear: out_features must be at least 1, got -1"),
     "half a feature": (lambda: nn.Linear(2.5, 3), errors.DTypeError, "Linear: in_features must be a whole number, got 2.5"),
     "integer weights": (lambda: nn.Linear(2, 3, dtype="int64"), errors.DTypeError, "Linear: dtype must be float32 or float64, got int64"),
+    "no dtype": (lambda: nn.Linear(2, 3, dtype="flaot32"), errors.DTypeError, "Linear: dtype must be float32 or float64, got flaot32"),
     "bilinear": (lambda: nn.Bilinear(2, 0, 3), errors.ArgumentError, "Bilinear: in2_features must be at least 1"),
     "empty table": (lambda: nn.Embedding(0, 3), errors.ArgumentError, "Embedding: num_embeddings must be at least 1"),
     "padding outside": (
