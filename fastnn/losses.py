@@ -21,6 +21,7 @@ LOSSES: dict[str, Loss] = {
     "l1": F.l1_loss,
     "mse": F.mse_loss,
     "nll": F.nll_loss,
+    "smooth_l1": F.smooth_l1_loss,
 }
 
 

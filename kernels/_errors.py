@@ -45,5 +45,5 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     """Build the error for a `name` that is not among the `known` ones, with the nearest of them as a hint."""
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     return UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from typing import Any
 
 from llvmlite import binding as llvm
 from llvmlite import ir
@@ -72,8 +71,3 @@ def load(symbol: str, code: bytes) -> int:
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         return int(engine.get_function_address(symbol))
-
-
-def assembly(module: Any) -> str:
-    """The machine code of `module`, for people."""
-    return str(_machine().emit_assembly(module))

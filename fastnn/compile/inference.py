@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..nn import Module
 from ..tensor import Array, Tensor, no_grad, to_array
 from .plan import Plan
@@ -42,6 +42,8 @@ class InferenceModel:
     """
 
     def __init__(self, model: Module, live: bool = False) -> None:
+        if not isinstance(model, Module):
+            raise DTypeError(f"model must be a module, got {type(model).__name__}")
         self.model = model
         self.live = live
         self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
@@ -119,6 +121,6 @@ class InferenceModel:
 def compile_inference(model: Module) -> InferenceModel:
     """The forward pass of `model` in evaluation mode, without Python in between: dropout is gone, batch norm is part of the weights.
 
-    The weights are those of this moment; compile again after further training.
+    The weights are those of this moment; compile again after further training. Raises DTypeError if `model` is no module.
     """
     return InferenceModel(model)

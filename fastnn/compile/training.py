@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
 from ..kernels import Instruction, Program
 from ..losses import Loss
 from ..losses import get as get_loss
@@ -35,6 +35,10 @@ class TrainingStep:
     """
 
     def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None) -> None:
+        if not isinstance(model, Module):
+            raise DTypeError(f"model must be a module, got {type(model).__name__}")
+        if not isinstance(optimizer, Optimizer):
+            raise DTypeError(f"optimizer must be an optimiser of the model's parameters, got {type(optimizer).__name__}")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -73,7 +77,7 @@ class TrainingStep:
         ShapeError, DTypeError, LabelError
             If they do not fit the model or the loss; nothing has changed then.
         """
-        xs, ys = self._parts(x), self._parts(y)
+        xs, ys = self._parts(x), self._targets(y)
         values = xs + ys
         self.optimizer.sync()
         plan = self._plan(tuple([(v.shape, v.dtype) for v in values]), len(xs), isinstance(y, tuple))
@@ -85,7 +89,7 @@ class TrainingStep:
 
     def prepare(self, x: Any, y: Any) -> None:
         """Record the step for batches like this one without running it. Raises what calling it would raise."""
-        xs, ys = self._parts(x), self._parts(y)
+        xs, ys = self._parts(x), self._targets(y)
         self.optimizer.sync()
         plan = self._plan(
             tuple([(v.shape, self._fed(v) if i < len(xs) else v.dtype) for i, v in enumerate(xs + ys)]), len(xs), isinstance(y, tuple)
@@ -126,7 +130,7 @@ class TrainingStep:
 
         Ctrl-C takes effect between two steps.
         """
-        xs, ys = self._parts(x), self._parts(y)
+        xs, ys = self._parts(x), self._targets(y)
         values = xs + ys
         lengths = {len(v) for v in values}
         if len(lengths) != 1:
@@ -168,6 +172,14 @@ class TrainingStep:
 
     def _parts(self, data: Any) -> tuple[Array, ...]:
         return tuple([self._values(part) for part in (data if isinstance(data, tuple) else (data,))])
+
+    def _targets(self, y: Any) -> tuple[Array, ...]:
+        """Targets as arrays. Raises LabelError if one is not a number."""
+        parts = self._parts(y)
+        for part in parts:
+            if part.dtype.kind == "f" and part.size and np.isnan(part.min()):
+                raise LabelError(f"targets must be numbers, got NaN at {tuple(int(i) for i in np.argwhere(np.isnan(part))[0])}")
+        return parts
 
     def _values(self, data: Any) -> Array:
         array = data.data if isinstance(data, Tensor) else np.asarray(data)
@@ -256,5 +268,7 @@ def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip
     ------
     UnknownNameError
         If there is no loss of that name.
+    DTypeError
+        If `model` is no module or `optimizer` no optimiser.
     """
     return TrainingStep(model, get_loss(loss), optimizer, clip_norm)

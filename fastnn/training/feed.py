@@ -46,6 +46,15 @@ class ArrayFeed:
         for rows in batches(len(self), self.batch_size):
             yield self.x[rows[0] : rows[-1] + 1], self.y[rows[0] : rows[-1] + 1]
 
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The sizes of an epoch's batches, each once."""
+        return _batch_sizes(len(self), self.batch_size)
+
+    def first(self, count: int) -> tuple[Array, Array]:
+        """The first `count` examples."""
+        return self.x[:count], self.y[:count]
+
     def sample(self) -> tuple[Array, Array]:
         """Two examples with the smallest and the largest target: what cannot be trained on shows in them."""
         width = max(1, self.y[0].size)
@@ -81,9 +90,18 @@ class LoaderFeed:
         for parts in self.loader:
             yield self._pair(parts)
 
+    @property
+    def batch_sizes(self) -> list[int]:
+        """The sizes of an epoch's batches, each once."""
+        return _batch_sizes(len(self), self.batch_size, self.loader.drop_last)
+
+    def first(self, count: int) -> tuple[Array, Array]:
+        """The first `count` examples."""
+        return self._pair(self.loader.dataset.batch(np.arange(count)))
+
     def sample(self) -> tuple[Array, Array]:
         """The first two examples."""
-        return self._pair(self.loader.dataset.batch(np.arange(min(2, len(self)))))
+        return self.first(min(2, len(self)))
 
     def train(
         self, step: Step, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
@@ -118,6 +136,11 @@ def feed(x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> Feed:
     if y is None:
         raise ArgumentError("y must be given with an array x; only a data loader brings its own targets")
     return ArrayFeed(x, y, batch_size, dtype)
+
+
+def _batch_sizes(examples: int, batch_size: int, drop_last: bool = False) -> list[int]:
+    whole, rest = divmod(examples, batch_size)
+    return [batch_size] * (whole > 0) + [rest] * (rest > 0 and not drop_last)
 
 
 def _values(values: Any, dtype: np.dtype[Any]) -> Array:

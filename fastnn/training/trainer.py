@@ -13,7 +13,7 @@ import numpy as np
 from .. import losses, optim
 from ..compile import InferenceModel, TrainingStep
 from ..data import DataLoader
-from ..errors import ArgumentError, StateError
+from ..errors import ArgumentError, DTypeError, StateError
 from ..nn import Module
 from ..optim.schedules import ReduceLROnPlateau, Schedule
 from ..tensor import Array, Tensor, no_grad
@@ -91,6 +91,8 @@ class Trainer:
         self.loss = losses.get(loss)
         self.metrics = [metric_table.get(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
         self.optimizer = optim.get(optimizer)(model.parameters()) if isinstance(optimizer, str) else optimizer
+        if not isinstance(self.optimizer, optim.Optimizer):
+            raise DTypeError(f"optimizer must be an optimiser or the name of one, got {type(self.optimizer).__name__}")
         self.scheduler = scheduler
         self.clip_norm = clip_norm
         self.callbacks = list(callbacks)
@@ -229,11 +231,12 @@ class Trainer:
         return output.numpy()
 
     def _prepare(self, data: Feed) -> None:
-        """Record the step if that can be done, else go on eagerly and say why."""
+        """Record the step for each size of batch, which finds what does not fit; if it cannot be done, go on eagerly and say why."""
         if isinstance(self._step, TrainingStep):
             try:
                 with _mode(self.model, training=True):
-                    self._step.prepare(*data.sample())
+                    for size in data.batch_sizes:
+                        self._step.prepare(*data.first(size))
             except StateError as reason:
                 warnings.warn(f"training runs eagerly, which is slower: {reason}", stacklevel=3)
                 self.compiled = False

@@ -7,7 +7,7 @@ import pytest
 
 import fastnn
 from fastnn import nn, optim
-from fastnn.errors import LabelError, ShapeError, StateError
+from fastnn.errors import DTypeError, LabelError, ShapeError, StateError
 from fastnn.nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -311,3 +311,27 @@ def test_a_profile_times_every_instruction_and_changes_nothing():
     assert "GFLOP/s" in str(profile)
     for value, other in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
         np.testing.assert_array_equal(np.asarray(value), np.asarray(other))
+
+
+def test_targets_that_are_no_numbers_change_nothing():
+    model, opt = build(mlp, "adam", np.float32)
+    before = {k: np.array(v) for k, v in model.state_dict().items()}
+    step = fastnn.compile_training(model, "mse", opt)
+    wrong = VALUES.copy()
+    wrong[3, 1] = np.nan
+    with pytest.raises(LabelError, match=r"NaN at \(3, 1\)"):
+        step(X, wrong)
+    with pytest.raises(LabelError, match=r"NaN at \(3, 1\)"):
+        step.run_epoch(X, wrong, 16)
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(np.asarray(value), before[key])
+
+
+def test_what_is_no_model_or_no_optimiser_is_refused():
+    model, opt = build(mlp, "adam", np.float32)
+    with pytest.raises(DTypeError, match="model must be a module, got int"):
+        fastnn.compile_training(3, "mse", opt)
+    with pytest.raises(DTypeError, match="got str"):
+        fastnn.compile_training(model, "mse", "adam")
+    with pytest.raises(DTypeError, match="model must be a module, got int"):
+        fastnn.compile_inference(3)

@@ -382,3 +382,18 @@ def test_ctrl_c_stops_compiled_steps_within_moments(digits):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len({float(entry["step"]) for entry in opt.state_dict()["state"].values()}) == 1
     assert model.training
+
+
+def test_a_last_batch_that_the_model_cannot_take_is_found_before_anything_changes():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    before = {name: np.array(value) for name, value in model.state_dict().items()}
+    trainer = Trainer(model, optimizer=optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(ShapeError, match="more than one value"):
+        trainer.fit(np.ones((4, 3), np.float32), np.zeros(4, np.int64), batch_size=3)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(np.asarray(value), before[name])
+
+
+def test_what_is_no_optimiser_is_refused():
+    with pytest.raises(DTypeError, match="got NoneType"):
+        Trainer(nn.Linear(3, 2), optimizer=None)

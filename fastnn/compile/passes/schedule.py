@@ -8,8 +8,8 @@ from ..memory import Range, extent, touching
 from ..recording import Recording
 
 # Meeting at a barrier costs a few tenths of a microsecond; an instruction shorter than this many cycles is not worth one.
-SHARING_PAYS = 8_000
-WAKING_PAYS = 60_000  # cycles of a whole program below which waking another thread costs more than it saves
+SHARING_PAYS = 16_000
+WAKING_PAYS = 200_000  # cycles of a whole program below which another thread costs more than it saves
 
 
 def schedule(recording: Recording) -> Program:
