@@ -12,7 +12,7 @@ from .._simd import width
 from .._tile import NV, address, copy_row, peek, poke, stack_buffer, tile, tile_rows, transpose_block
 
 MR = tile_rows()
-KC_BYTES = 1024  # bytes of one row of a packed block along K: a panel of B then fills half of a 32 KiB level-1 cache
+KC_BYTES = 1280  # most bytes of one row of a packed block along K: a panel of B then fills two thirds of a 32 KiB level-1 cache
 GROUP = 4  # panels of B that are copied together: a row of them is a few cache lines long, so that pages are visited less often
 A_BLOCK_BYTES = min(_host.cache_bytes(2) // 2, 512 << 10)
 B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
@@ -67,7 +67,10 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     MC = A_BLOCK_BYTES // KC_BYTES // MR * MR
     pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > IN_CACHE)
     pack_a = N > GROUP * NR and M > MR and (a_col >= PAGE or (a_row % PAGE == 0 and M * K * item > A_BLOCK_BYTES))
-    KC = KC_BYTES // item if pack_a or pack_b else max(K, 1)
+    KC = max(K, 1)
+    if pack_a or pack_b:
+        steps = max((K * item + KC_BYTES - 1) // KC_BYTES, 1)  # of nearly equal depth, in whole vectors
+        KC = max((K + steps * W - 1) // (steps * W) * W, 1)
     NC = GROUP * NR if pack_b else max(N, 1)
     panel = KC * NR * item
     abuf, bbuf = block_of_a(), panels_of_b()
