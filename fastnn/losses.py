@@ -29,6 +29,6 @@ def get(loss: str | Loss) -> Loss:
     """A loss from its name, or any function of (model output, target) that returns their mean loss. Raises UnknownNameError."""
     if callable(loss):
         return loss
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise unknown_name("loss", loss, LOSSES)
     return LOSSES[loss]

@@ -76,7 +76,7 @@ def load(name: str) -> Examples:
     MissingDependencyError
         If it comes with a package that is not installed.
     """
-    if name not in LOADERS:
+    if not isinstance(name, str) or name not in LOADERS:
         raise unknown_name("data set", name, LOADERS)
     return LOADERS[name]()
 

@@ -98,7 +98,7 @@ def get(metric: str | Metric | Function) -> Metric:
         return metric
     if callable(metric):
         return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         raise unknown_name("metric", metric, METRICS)
     return METRICS[metric]
 

@@ -85,8 +85,10 @@ class Trainer:
         show_progress: bool | None = None,
         compiled: bool = True,
     ) -> None:
-        if clip_norm is not None and not clip_norm > 0:
-            raise ArgumentError(f"clip_norm must be positive, got {clip_norm}")
+        if clip_norm is not None and not (isinstance(clip_norm, (int, float, np.number)) and clip_norm > 0):
+            raise ArgumentError(f"clip_norm must be a positive number, got {clip_norm!r}")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ArgumentError(f"seed must be a whole number of at least 0, got {seed!r}")
         self.model = model
         self.loss = losses.get(loss)
         self.metrics = [metric_table.get(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]

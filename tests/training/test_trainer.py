@@ -397,3 +397,19 @@ def test_a_last_batch_that_the_model_cannot_take_is_found_before_anything_change
 def test_what_is_no_optimiser_is_refused():
     with pytest.raises(DTypeError, match="got NoneType"):
         Trainer(nn.Linear(3, 2), optimizer=None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"seed": -1}, ArgumentError, "seed must be a whole number of at least 0, got -1"),
+        ({"seed": 0.5}, ArgumentError, "got 0.5"),
+        ({"clip_norm": "1"}, ArgumentError, "clip_norm must be a positive number, got '1'"),
+        ({"clip_norm": 0}, ArgumentError, "got 0"),
+        ({"loss": ["mse"]}, UnknownNameError, "unknown loss"),
+        ({"metrics": [["accuracy"]]}, UnknownNameError, "unknown metric"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong, error, message):
+    with pytest.raises(error, match=message):
+        Trainer(nn.Linear(3, 2), **wrong)
