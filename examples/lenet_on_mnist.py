@@ -7,7 +7,8 @@ differently in each epoch, are new images of the same digits: what the net can l
 from _show import start, table
 
 import fastnn
-from fastnn import Trainer, data, datasets, models, nn, optim
+from fastnn import Trainer, datasets, models, nn, optim
+from fastnn.data import augment
 
 
 def image_data(name, side):
@@ -32,7 +33,7 @@ def main(quick=False):
         train, test = image_data("mnist5k", 28)
         first, epochs = [], 20
     curves = {}
-    for name, changes in (("as they are", []), ("moved at random", [data.augment.RandomCrop(28, padding=2)])):
+    for name, changes in (("as they are", []), ("moved at random", [augment.RandomCrop(28, padding=2)])):
         fastnn.manual_seed(0)
         history = fit(nn.Sequential(*first, *changes, models.lenet5()), train, test, epochs)
         curves[name] = {"accuracy": history.val_accuracy, "loss": history.loss, "seconds": sum(history.seconds)}
