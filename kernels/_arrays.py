@@ -52,6 +52,8 @@ def function(name: str) -> Callable[..., None]:
         if compiled and replay(operands):
             return
         kernel.signature.validate(operands)
+        if name == "gemm" and len(operands[0]) and not _has_rows(operands[0][0]):
+            raise ShapeError(f"gemm(): the rows or the columns of c must be contiguous, got strides {operands[0].strides}")
         if compiled:
             large = is_large(name, operands)
             share(kernel, operands, large)

@@ -168,3 +168,15 @@ def test_the_public_product_refuses_what_does_not_fit():
     with pytest.raises(ShapeError, match="writeable"):
         kernels.matmul(out, x, x)
     assert not out.any()
+
+
+def test_results_without_contiguous_rows_or_columns_are_refused():
+    a, b = np.ones((1, 3, 4), np.float32), np.ones((1, 4, 5), np.float32)
+    wide = np.zeros((1, 6, 10), np.float32)
+    c = wide[:, ::2, ::2]
+    with pytest.raises(ShapeError, match="contiguous"):
+        kernels.gemm(c, a, b, c, c, 1.0, 0.0, 0)
+    assert not wide.any()
+    turned = np.zeros((1, 5, 3), np.float32).swapaxes(1, 2)
+    kernels.gemm(turned, a, b, turned, turned, 1.0, 0.0, 0)
+    assert (turned == 4).all()
