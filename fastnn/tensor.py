@@ -29,7 +29,7 @@ class _Mode(threading.local):
     grad_enabled = True
     nesting = 0  # how many gradients of functions are being taken around this point
     run = staticmethod(kernels.run)
-    guard = staticmethod(lambda array, check: check(array))
+    guard = staticmethod(lambda array, check, data_only=False: check(array))  # look at values: at once, or on each run of a program
 
 
 mode = _Mode()
@@ -354,6 +354,23 @@ def as_float(x: Any, name: str = "input") -> Tensor:
     if t.dtype not in FLOATS:
         raise DTypeError(f"{name} must be float32 or float64, got {t.dtype}")
     return t
+
+
+@contextmanager
+def guards_noted() -> Iterator[list[tuple[Array, Callable[[Array], None]]]]:
+    """Note, in the body of a `with` statement, which arrays have their values looked at, and how, so that others can be looked at alike."""
+    found: list[tuple[Array, Callable[[Array], None]]] = []
+
+    def guard(array: Array, check: Callable[[Array], None], data_only: bool = False) -> None:
+        found.append((array, check))
+        check(array)
+
+    before = mode.guard
+    mode.guard = guard
+    try:
+        yield found
+    finally:
+        mode.guard = before
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from ..tensor import Array
 
@@ -63,6 +64,27 @@ def moved(array: Array, origin: Array, memory: np.ndarray[Any, np.dtype[np.uint8
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
     return np.ndarray(array.shape, array.dtype, buffer=memory.data, offset=start, strides=array.strides)
+
+
+def counterpart(array: Array, place: Array) -> Callable[[Array], Array] | None:
+    """How to see in other contiguous values, of as many or more rows, what `array` is of `place`; None if it is no part of it.
+
+    A part of each row is the same part of each row of the others; a part of the rows stands for all of them.
+    """
+    (low, high), (start, stop) = extent(place), extent(array)
+    if not low <= start or not stop <= high:
+        return None
+    row = place.strides[0] if place.ndim else 0
+    first, whole = address(array) - low, array.size == place.size
+    if whole or not array.ndim or len(array) != len(place) or array.strides[0] != row or first >= row:
+        return lambda values: values
+    steps = [stride // place.itemsize for stride in array.strides]
+
+    def part(values: Array) -> Array:
+        strides = [step * values.itemsize for step in steps]
+        return as_strided(values.reshape(-1)[first // place.itemsize :], (len(values), *array.shape[1:]), strides, writeable=False)
+
+    return part
 
 
 def as_bytes(array: Array) -> np.ndarray[Any, np.dtype[np.uint8]]:

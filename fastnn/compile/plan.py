@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import StateError
 from ..kernels import Program
 from ..tensor import Array
 from .describe import describe
-from .memory import extent, root
+from .memory import counterpart, root
 from .passes import (
     fold_constants,
     forward_copies,
@@ -50,7 +51,7 @@ class Plan:
 
     Raises
     ------
-    LookupError
+    StateError
         If the recording checks values that are neither inputs nor known.
     """
 
@@ -67,21 +68,23 @@ class Plan:
         self.inputs: list[Array] = recording.inputs
         self.outputs: list[Array] = recording.outputs
         self.program: Program = schedule(recording)
-        self.guards = [(self._input_of(a), check) for a, check in recording.guards]
+        self.guards = [(*self._source(a), check) for a, check in recording.guards]
 
-    def _input_of(self, array: Array) -> int:
-        """Which input `array` is a view of."""
-        start, stop = extent(array)
-        for i, a in enumerate(self.inputs):
-            low, high = extent(a)
-            if low <= start and stop <= high:
-                return i
-        raise LookupError(f"the array of shape {array.shape} is not part of an input")
+    def _source(self, array: Array) -> tuple[int, Callable[[Array], Array]]:
+        """Which input `array` is a view of, and how to see the same part of given values of that input."""
+        for i, place in enumerate(self.inputs):
+            part = counterpart(array, place)
+            if part is not None:
+                return i, part
+        raise StateError(
+            f"an array of shape {array.shape} holds labels or indices that the program itself computes, "
+            "so that they cannot be checked before it runs; such code runs in eager mode only"
+        )
 
     def check(self, values: tuple[Array, ...]) -> None:
         """Raise what eager code would raise on seeing these values of the inputs."""
-        for i, check in self.guards:
-            check(values[i])
+        for i, part, check in self.guards:
+            check(part(values[i]))
 
     def __str__(self) -> str:
         return describe(self)

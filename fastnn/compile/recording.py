@@ -46,9 +46,10 @@ class Recording:
         """Note a kernel call instead of making it."""
         self.instructions.append(Instruction(kernel, operands))
 
-    def guard(self, array: Array, check: Callable[[Array], None]) -> None:
-        """Note a check of values that are not there yet."""
-        self.guards.append((array, check))
+    def guard(self, array: Array, check: Callable[[Array], None], data_only: bool = False) -> None:
+        """Note a check of values that are not there yet; a check that is for data only is left out where the program computes them."""
+        if not (data_only and any(id(root(array)) in self.roots(instruction)[0] for instruction in self.instructions)):
+            self.guards.append((array, check))
 
     def roots(self, instruction: Instruction) -> tuple[Roots, Roots]:
         """The roots of what an instruction writes and of what it reads; the passes ask again and again, so they are found once."""

@@ -10,6 +10,7 @@ from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
 from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, mode, record, run
 from ._operands import block, constant, optional, vector
 from ._rules import either
+from ._targets import NOT_NEGATIVE, check_target
 from .elementwise import exp
 from .losses import reducer
 from .reduce import sum
@@ -92,7 +93,9 @@ def cross_entropy(
     sample_weight = optional(sample_weight, x, "sample_weight", shape)
     dtype = target.dtype if isinstance(target, Tensor) else np.asarray(target).dtype
     if dtype.kind == "f" and np.shape(target) == x.shape:
-        t = _class_rows(as_tensor(target, x, "target")) * (1 - label_smoothing) + label_smoothing / classes
+        probabilities = as_tensor(target, x, "target")
+        check_target(probabilities, NOT_NEGATIVE)
+        t = _class_rows(probabilities) * (1 - label_smoothing) + label_smoothing / classes
         losses = -sum(log_softmax(rows) * (t if weight is None else t * weight), -1)
         return _reduced(losses, None, sample_weight, shape, reduction)
     flat = labels(target, classes, shape, ignore_index)

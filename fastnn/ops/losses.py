@@ -12,6 +12,7 @@ from ..errors import ShapeError, unknown_name
 from ..tensor import Rule, Tensor, as_tensor, record, run
 from ._operands import positive, together
 from ._rules import either
+from ._targets import NOT_NEGATIVE, NUMBERS, PROBABILITIES, SHARES, SIGNS, Values, check_input, check_target
 from .activations import sigmoid, softplus
 from .elementwise import clip, exp, log, maximum, sign, where
 from .reduce import mean, sum
@@ -26,10 +27,12 @@ def reducer(reduction: str) -> Callable[[Tensor], Tensor]:
     return REDUCTIONS[reduction]
 
 
-def _alike(input: Any, target: Any) -> tuple[Tensor, Tensor]:
+def _alike(input: Any, target: Any, values: Values = NUMBERS) -> tuple[Tensor, Tensor]:
+    """Input and target as tensors of one dtype and shape, the target with these values."""
     x, t = together(input=input, target=target)
     if x.shape != t.shape:
         raise ShapeError(f"target must have the shape of input, {x.shape}, got {t.shape}")
+    check_target(t, values)
     return x, t
 
 
@@ -81,7 +84,8 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
     """-(t ln x + (1 - t) ln(1 - x)) for probabilities x, with logarithms held above -100; `weight` multiplies the loss of each element."""
     reduce = reducer(reduction)
-    x, t = _alike(input, target)
+    x, t = _alike(input, target, SHARES)
+    check_input(x, PROBABILITIES)
 
     def to_input(y: Tensor, dy: Tensor) -> Tensor:
         return dy * (x - t) / maximum(x * (1.0 - x), 1e-12)
@@ -101,7 +105,7 @@ def binary_cross_entropy_with_logits(
     broadcast to the input's shape.
     """
     reduce = reducer(reduction)
-    x, t = _alike(input, target)
+    x, t = _alike(input, target, SHARES)
     p = as_tensor(1.0 if pos_weight is None else pos_weight, x, "pos_weight")
     _check_broadcast("pos_weight", p, x)
 
@@ -135,7 +139,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     """
     batch_mean = reduction == "batchmean"
     reduce = reducer("sum" if batch_mean else reduction)
-    x, t = _alike(input, target)
+    x, t = _alike(input, target, NUMBERS if log_target else NOT_NEGATIVE)
     if log_target:
         losses = _elements("kl_div_log_target", x, t, lambda y, dy: -exp(t) * dy, lambda y, dy: exp(t) * (t - x + 1.0) * dy, fast=False)
     else:
@@ -148,7 +152,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
 def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """max(0, margin - t x) for targets t of -1 and 1."""
     reduce = reducer(reduction)
-    x, t = _alike(input, target)
+    x, t = _alike(input, target, SIGNS)
 
     def towards(other: Tensor) -> Rule:
         return lambda y, dy: where(x * t < margin, -other * dy, 0.0)

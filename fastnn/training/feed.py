@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..compile.memory import counterpart
 from ..data import DataLoader
 from ..data.dataset import check_lengths
 from ..data.loader import batches, check_batch_size
@@ -16,6 +17,7 @@ from ..tensor import FLOATS, Array, to_array
 from .interrupt import interrupts_deferred
 from .step import Report, Step
 
+Guard = tuple[Array, Callable[[Array], None]]  # values, and what raises if they are wrong
 CHECKED_ROWS = 4096  # rows looked at together when values are checked
 
 
@@ -52,14 +54,15 @@ class ArrayFeed:
         return _batch_sizes(len(self), self.batch_size)
 
     def first(self, count: int) -> tuple[Array, Array]:
-        """The first `count` examples."""
+        """The first `count` examples, or all if they are fewer."""
         return self.x[:count], self.y[:count]
 
-    def sample(self) -> tuple[Array, Array]:
-        """Two examples with the smallest and the largest target: what cannot be trained on shows in them."""
-        width = max(1, self.y[0].size)
-        rows = np.array([self.y.argmin() // width, self.y.argmax() // width]) if self.y.size else np.array([0, 0])
-        return self.x[rows], self.y[rows]
+    def check(self, y: Array, guards: list[Guard]) -> None:
+        """Look at all targets as `guards` look at `y`, some of them."""
+        for array, check in guards:
+            part = counterpart(array, y)
+            if part is not None:
+                check(part(self.y))
 
     def train(
         self, step: Step, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
@@ -74,7 +77,10 @@ class ArrayFeed:
 
 
 class LoaderFeed:
-    """The batches of a data loader, which give pairs of inputs and targets."""
+    """The batches of a data loader, which give pairs of inputs and targets.
+
+    A batch is looked at when it comes. One that does not fit is refused before its step changes anything; those before it were trained on.
+    """
 
     def __init__(self, loader: DataLoader, dtype: np.dtype[Any]) -> None:
         if not len(loader):
@@ -96,12 +102,11 @@ class LoaderFeed:
         return _batch_sizes(len(self), self.batch_size, self.loader.drop_last)
 
     def first(self, count: int) -> tuple[Array, Array]:
-        """The first `count` examples."""
-        return self._pair(self.loader.dataset.batch(np.arange(count)))
+        """The first `count` examples, or all if they are fewer."""
+        return self._pair(self.loader.dataset.batch(np.arange(min(count, len(self)))))
 
-    def sample(self) -> tuple[Array, Array]:
-        """The first two examples."""
-        return self.first(min(2, len(self)))
+    def check(self, y: Array, guards: list[Guard]) -> None:
+        """Nothing: a batch is looked at when it comes, before its step changes anything."""
 
     def train(
         self, step: Step, rng: np.random.Generator, keep: Array | None, report: Report, scheduler: Schedule | None
@@ -121,7 +126,11 @@ class LoaderFeed:
     def _pair(self, parts: tuple[Array, ...]) -> tuple[Array, Array]:
         if len(parts) != 2:
             raise ArgumentError(f"the data loader must give pairs of inputs and targets, got {len(parts)} parts")
-        return _values(parts[0], self.dtype), _values(parts[1], self.dtype)
+        x, y = _values(parts[0], self.dtype), _values(parts[1], self.dtype)
+        check_lengths(x, y)
+        _check_finite(x, "x of a batch", ArgumentError)
+        _check_finite(y, "y of a batch", LabelError)
+        return x, y
 
 
 Feed = ArrayFeed | LoaderFeed

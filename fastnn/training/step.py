@@ -43,9 +43,15 @@ class EagerStep:
     def __call__(self, x: Any, y: Any) -> float:
         """Train on one batch and return its loss. Whatever is raised before the update leaves the model as it was."""
         self.optimizer.zero_grad()
-        output = self.model(x)
-        loss = self.loss(output, y)
-        loss.backward()
+        buffers = [(buffer.data, buffer.data.copy()) for buffer in self.model.buffers()]
+        try:
+            output = self.model(x)
+            loss = self.loss(output, y)
+            loss.backward()
+        except BaseException:
+            for data, before in buffers:  # which a normalisation has moved
+                data[...] = before
+            raise
         if self.clip_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()

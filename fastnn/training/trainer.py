@@ -16,7 +16,7 @@ from ..data import DataLoader
 from ..errors import ArgumentError, DTypeError, StateError
 from ..nn import Module
 from ..optim.schedules import ReduceLROnPlateau, Schedule
-from ..tensor import Array, Tensor, no_grad
+from ..tensor import Array, Tensor, guards_noted, no_grad
 from . import metrics as metric_table
 from .callbacks import Callback, EarlyStopping
 from .feed import Feed, feed
@@ -225,10 +225,12 @@ class Trainer:
 
     def _try(self, data: Feed) -> Array:
         """The model's outputs for two examples, without learning from them: what does not fit is found before anything changes."""
-        x, y = data.sample()
+        x, y = data.first(2)
         with _mode(self.model, training=False), no_grad():
             output: Tensor = self.model(x)
-            self.loss(output, y)
+            with guards_noted() as guards:
+                self.loss(output, y)
+        data.check(y, guards)
         self._measure(output.numpy(), y)
         return output.numpy()
 

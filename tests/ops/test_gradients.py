@@ -6,6 +6,7 @@ from op_cases import CASES, Fastnn
 
 import fastnn
 from fastnn import kernels
+from fastnn.nn import functional as F
 from fastnn.tensor import Tensor, no_grad
 
 STEP = 1e-5
@@ -62,6 +63,14 @@ def test_gradient_equals_central_differences(name, backend):
     for found, wanted in zip(grads, expected, strict=True):
         assert found.shape == wanted.shape
         np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_gradient_of_hinge_targets_is_their_input_where_the_margin_is_missed():
+    x, t = np.array([0.3, -2.0, 1.5, 0.5]), np.array([1.0, 1.0, 1.0, -1.0])
+    weights = np.array([1.0, 2.0, 3.0, 4.0])
+    slope = fastnn.grad(lambda t: (F.hinge_loss(x, t, margin=0.8, reduction="none") * weights).sum())
+    np.testing.assert_allclose(slope(t).numpy(), [-0.3, 4.0, 0.0, -2.0], rtol=1e-15)
 
 
 @pytest.mark.parametrize("name", [name for name, row in CASES.items() if row.twice])

@@ -99,6 +99,44 @@ def test_a_data_loader_feeds_training_and_validation(digits):
     assert history.val_loss == pytest.approx(arrays.val_loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("part", "value", "error", "message"),
+    [(1, 10, LabelError, "between 0 and 9, got 10"), (0, np.nan, ArgumentError, r"x of a batch must be finite, got nan at .*\[2, 0\]")],
+)
+def test_a_wrong_batch_of_a_loader_is_refused_before_its_step_changes_anything(digits, compiled, part, value, error, message):
+    (x, y), _ = digits
+    arrays = [x[:30].copy(), y[:30].copy()]
+
+    def fitted(count):
+        fastnn.manual_seed(0)
+        model = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.Linear(32, 10))
+        opt = optim.Adam(model.parameters())
+        loader = DataLoader(ArrayDataset(*(a[:count] for a in arrays)), 10)
+        return model, opt, lambda: Trainer(model, optimizer=opt, compiled=compiled).fit(loader)
+
+    model, opt, fit = fitted(20)
+    fit()
+    arrays[part][22, ...] = value  # in the third batch, which no trial sees
+    refused, other, fit = fitted(30)
+    with pytest.raises(error, match=message):
+        fit()
+    assert same(state(model), state(refused))
+    np.testing.assert_equal(opt.state_dict(), other.state_dict())
+
+
+def test_labels_that_a_loss_computes_are_trained_with_eagerly(digits):
+    (x, y), _ = digits
+
+    def loss(output, target):
+        return F.cross_entropy(output, F.argmax(target, -1))
+
+    trainer = Trainer(classifier(), loss)
+    with pytest.warns(UserWarning, match="labels or indices that the program itself computes"):
+        history = trainer.fit(x[:40], np.eye(10, dtype=np.float32)[y[:40]], epochs=2, batch_size=20)
+    assert history.loss[1] < history.loss[0]
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_of_the_table_can_be_trained_with(loss):
     rng = np.random.default_rng(0)
@@ -252,7 +290,7 @@ def with_value(name, value):
         (broken(x=with_value("x", np.nan)), ArgumentError, r"x must be finite, got nan at x\[0, 7\]"),
         (broken(x=with_value("x", np.inf)), ArgumentError, "inf"),
         (broken(y=with_value("y", np.nan)), LabelError, r"nan at y\[7\]"),
-        (broken(y=lambda g: g["y"] + 1 - g["y"].min() + 9), LabelError, "10"),
+        (broken(y=lambda g: g["y"] + 1 - g["y"].min() + 9), LabelError, r"0 and 9, got 1\d"),
         (broken(y=lambda g: np.where(np.arange(20) == 3, -1, g["y"])), LabelError, "-1"),
         (broken(y=lambda g: g["y"].astype(np.float32)), FastnnError, "float32"),
         (broken(x=lambda g: g["x"].astype(str)), DTypeError, "numbers"),
