@@ -47,11 +47,16 @@ class V:
         return np.float64 if isinstance(self.item, ir.DoubleType) else np.float32
 
     def like(self, number: Operand) -> V:
-        """`number` as a value of this type."""
-        return number if isinstance(number, V) else V(self.builder, constant(self.type, number))
+        """`number` as a value of this type; each lane of a V that has fewer of them is repeated as often as needed."""
+        if not isinstance(number, V):
+            return V(self.builder, constant(self.type, number))
+        if number.lanes == 1:
+            return V(self.builder, splat(self.builder, number.value, self.lanes))
+        times = self.lanes // number.lanes
+        return number if times == 1 else shuffle(number, number, [lane // times for lane in range(self.lanes)])
 
     def _binary(self, float_op: str, int_op: str, other: Operand, swap: bool = False) -> V:
-        a, b = (self.like(other), self) if swap else (self, self.like(other))
+        a, b = alike(other, self) if swap else alike(self, other)
         emit = getattr(self.builder, float_op if self.is_float else int_op)
         return V(self.builder, emit(a.value, b.value))
 
@@ -83,13 +88,16 @@ class V:
         return V(self.builder, self.builder.fneg(self.value) if self.is_float else self.builder.neg(self.value))
 
     def __and__(self, other: Operand) -> V:
-        return V(self.builder, self.builder.and_(self.value, self.like(other).value))
+        a, b = alike(self, other)
+        return V(self.builder, self.builder.and_(a.value, b.value))
 
     def __or__(self, other: Operand) -> V:
-        return V(self.builder, self.builder.or_(self.value, self.like(other).value))
+        a, b = alike(self, other)
+        return V(self.builder, self.builder.or_(a.value, b.value))
 
     def __xor__(self, other: Operand) -> V:
-        return V(self.builder, self.builder.xor(self.value, self.like(other).value))
+        a, b = alike(self, other)
+        return V(self.builder, self.builder.xor(a.value, b.value))
 
     def __invert__(self) -> V:
         return V(self.builder, self.builder.not_(self.value))
@@ -103,7 +111,8 @@ class V:
 
     def _compare(self, symbol: str, other: Operand) -> V:
         emit = self.builder.fcmp_ordered if self.is_float else self.builder.icmp_signed
-        return V(self.builder, emit(symbol, self.value, self.like(other).value))
+        a, b = alike(self, other)
+        return V(self.builder, emit(symbol, a.value, b.value))
 
     def __lt__(self, other: Operand) -> V:
         return self._compare("<", other)
@@ -122,17 +131,32 @@ class V:
 
     def __ne__(self, other: Operand) -> V:  # type: ignore[override]
         if self.is_float:  # a NaN differs from everything
-            return V(self.builder, self.builder.fcmp_unordered("!=", self.value, self.like(other).value))
+            a, b = alike(self, other)
+            return V(self.builder, self.builder.fcmp_unordered("!=", a.value, b.value))
         return self._compare("!=", other)
 
     __hash__ = None  # type: ignore[assignment]
 
 
+def alike(*operands: Operand) -> list[V]:
+    """The operands with as many lanes as the one that has most: lanes of the others are repeated, numbers become constants."""
+    widest = max((x for x in operands if isinstance(x, V)), key=lambda x: x.lanes)
+    return [widest.like(x) for x in operands]
+
+
 def constant(type: ir.Type, number: float) -> ir.Constant:
     """`number` in every lane of `type`."""
-    if isinstance(type, ir.VectorType):
-        return ir.Constant(type, [ir.Constant(type.element, number)] * type.count)
-    return ir.Constant(type, number)
+    return _Repeated(type, number) if isinstance(type, ir.VectorType) else ir.Constant(type, number)
+
+
+class _Repeated(ir.Constant):
+    """A constant vector of equal lanes, in LLVM's short form, which is written and read several times faster than all lanes."""
+
+    def __init__(self, type: ir.VectorType, number: float) -> None:
+        self.type, self.constant = type, number
+
+    def _get_reference(self) -> str:
+        return f"splat ({ir.Constant(self.type.element, self.constant)})"
 
 
 def lanewise(item: ir.Type, lanes: int) -> ir.Type:
@@ -168,7 +192,7 @@ def call(name: str, *arguments: V) -> V:
 
 def fma(a: V, b: Operand, c: Operand) -> V:
     """a * b + c, rounded once where the CPU can do that in one instruction, else a product and a sum."""
-    return call("fmuladd", a, a.like(b), a.like(c))
+    return call("fmuladd", *alike(a, b, c))
 
 
 def horner(x: V, coefficients: tuple[float, ...]) -> V:
@@ -197,8 +221,8 @@ def floor(x: V) -> V:
 
 def where(mask: V, a: Operand, b: Operand) -> V:
     """`a` in the lanes where `mask` holds, else `b`; at least one of them is a V."""
-    like = a if isinstance(a, V) else b
-    return V(mask.builder, mask.builder.select(mask.value, like.like(a).value, like.like(b).value))
+    mask, a, b = alike(mask, *alike(a, b))
+    return V(mask.builder, mask.builder.select(mask.value, a.value, b.value))
 
 
 def maximum(a: V, b: Operand) -> V:

@@ -41,6 +41,17 @@ class Fold(NamedTuple):
     combine: Callable[[V, V], V]
     wide: bool = False
 
+    def __call__(self, value: V) -> Asked:
+        """What a formula of `_each_row` asks for: `value` folded along the row."""
+        return Asked(self, value)
+
+
+class Asked(NamedTuple):
+    """What a formula of `_each_row` yields: a value and how to fold it, or None if it is to be kept as it is."""
+
+    fold: Fold | None
+    value: V
+
 
 SUM = Fold(0.0, lambda total, x: total + x, wide=True)
 LARGEST = Fold(-math.inf, lambda largest, x: where(x > largest, x, largest))  # one instruction; NaN is passed over
@@ -196,6 +207,49 @@ class Loop:
         with self.b.if_then(self.b.icmp_signed(">", count, I64(0))):
             emit(_lane_mask(self.b, count, self.lanes))
 
+    def along(self, length: ir.Value, registers: int, folds: Sequence[Fold], apply: Callable[..., Sequence[V]]) -> list[V]:
+        """Run `apply(j, lanes, mask)` over the items of a row, `registers` vectors at a time; what it returns is folded."""
+        b, W = self.b, self.lanes
+        types = [DOUBLE if fold.wide else self.item for fold in folds]
+        results = [self.variable(type) for type in types]
+        many = [self.variable(lanewise(self.item, registers * W)) for _ in folds]
+        few = [self.variable(lanewise(self.item, W)) for _ in folds]
+
+        def visit(j: ir.Value, lanes: int, partial: list[ir.Value], mask: ir.Value | None = None) -> None:
+            for fold, value, variable in zip(folds, apply(j, lanes, mask), partial, strict=True):
+                if mask is not None:
+                    value = where(V(b, mask), value, fold.neutral)
+                b.store(fold.combine(V(b, b.load(variable)), value).value, variable)
+
+        for fold, result, type in zip(folds, results, types, strict=True):
+            b.store(ir.Constant(type, fold.neutral), result)
+        with self.blocks(length, folds) as (start, stop):
+            size = b.sub(stop, start)
+            groups = b.add(start, self.rounded(size, registers * W))
+            singles = b.add(start, self.rounded(size, W))
+            for fold, variable in zip(folds, many, strict=True):
+                b.store(constant(variable.type.pointee, fold.neutral), variable)
+            with self.each(start, groups, registers * W) as (j, _):
+                visit(j, registers * W, many)
+            for fold, wide, narrow in zip(folds, many, few, strict=True):
+                b.store(_halved(V(b, b.load(wide)), W, fold.combine).value, narrow)
+            with self.each(groups, singles, W) as (j, _):
+                visit(j, W, few)
+            self.edge(singles, stop, lambda mask: visit(singles, W, few, mask))
+            for fold, narrow, result in zip(folds, few, results, strict=True):
+                one = convert(_halved(V(b, b.load(narrow)), 1, fold.combine), result.type.pointee)
+                b.store(fold.combine(V(b, b.load(result)), one).value, result)
+        return [V(b, b.load(result)) for result in results]
+
+    @contextmanager
+    def blocks(self, length: ir.Value, folds: Sequence[Fold]) -> Iterator[tuple[ir.Value, ir.Value]]:
+        """Loop over blocks of a row, each given as (start, stop): the whole row unless there are sums."""
+        if not any(fold.wide for fold in folds):
+            yield I64(0), length
+            return
+        with self.each(I64(0), length, BLOCK) as (start, _):
+            yield start, self.smaller(self.b.add(start, I64(BLOCK)), length)
+
 
 class _Row(Loop):
     def __init__(self, *use: Any, stores: int = 0, folds: tuple[Fold, ...] = (), pairs: tuple[str, ...] = ()) -> None:
@@ -206,42 +260,10 @@ class _Row(Loop):
         self.length = next(shape for name, shape in self.shapes.items() if name not in pairs)[0]
 
     def emit(self, registers: int) -> list[ir.Value]:
-        b, W = self.b, self.lanes
-        types = [DOUBLE if fold.wide else self.item for fold in self.folds]
-        results = [self.variable(type) for type in types]
-        many = [self.variable(lanewise(self.item, registers * W)) for _ in self.folds]
-        few = [self.variable(lanewise(self.item, W)) for _ in self.folds]
-        for fold, result, type in zip(self.folds, results, types, strict=True):
-            b.store(ir.Constant(type, fold.neutral), result)
-        with self.blocks() as (start, stop):
-            size = b.sub(stop, start)
-            groups = b.add(start, self.rounded(size, registers * W))
-            singles = b.add(start, self.rounded(size, W))
-            for fold, variable in zip(self.folds, many, strict=True):
-                b.store(constant(variable.type.pointee, fold.neutral), variable)
-            with self.each(start, groups, registers * W) as (j, _):
-                self.apply(j, registers * W, many)
-            for fold, wide, narrow in zip(self.folds, many, few, strict=True):
-                b.store(_halved(V(b, b.load(wide)), W, fold.combine).value, narrow)
-            with self.each(groups, singles, W) as (j, _):
-                self.apply(j, W, few)
-            self.edge(singles, stop, lambda mask: self.apply(singles, W, few, mask))
-            for fold, narrow, result in zip(self.folds, few, results, strict=True):
-                one = convert(_halved(V(b, b.load(narrow)), 1, fold.combine), result.type.pointee)
-                b.store(fold.combine(V(b, b.load(result)), one).value, result)
-        return [b.load(result) for result in results]
+        return [found.value for found in self.along(self.length, registers, self.folds, self.apply)]
 
-    @contextmanager
-    def blocks(self) -> Iterator[tuple[ir.Value, ir.Value]]:
-        """Loop over blocks of the row, each given as (start, stop): the whole row unless there are sums."""
-        if not any(fold.wide for fold in self.folds):
-            yield I64(0), self.length
-            return
-        with self.each(I64(0), self.length, BLOCK) as (start, _):
-            yield start, self.smaller(self.b.add(start, I64(BLOCK)), self.length)
-
-    def apply(self, j: ir.Value, lanes: int, partial: list[ir.Value], mask: ir.Value | None = None) -> None:
-        """The formula at items j, j + 1, ...: load its arguments, store its first results, fold the others."""
+    def apply(self, j: ir.Value, lanes: int, mask: ir.Value | None) -> Sequence[V]:
+        """The formula at items j, j + 1, ...: load its arguments, store its first results, return the others."""
         b = self.b
         results = self.evaluate(**self.arguments(j, lanes, mask))
         for value, name in zip(results, self.outputs, strict=False):
@@ -250,10 +272,7 @@ class _Row(Loop):
                 self.store(in_turn, b.gep(self.pointers[name], [b.shl(j, I64(1))]), self.doubled(mask))
             else:
                 self.store(value, b.gep(self.pointers[name], [j]), mask)
-        for fold, value, variable in zip(self.folds, results[len(self.outputs) :], partial, strict=True):
-            if mask is not None:
-                value = where(V(b, mask), value, fold.neutral)
-            b.store(fold.combine(V(b, b.load(variable)), value).value, variable)
+        return results[len(self.outputs) :]
 
     def doubled(self, mask: ir.Value | None) -> ir.Value | None:
         """The mask of pairs."""

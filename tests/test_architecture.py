@@ -14,6 +14,7 @@ NUMBA_FILES = [
     "atomics",
     "columns",
     "compiler",
+    "each_row",
     "epilogue",
     "fallback",
     "gather",

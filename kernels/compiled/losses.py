@@ -1,12 +1,14 @@
 """Losses: formulas for those per element, loops over rows for those per sample."""
 
 from .. import _math
+from .._compiler import by_hand
+from .._each_row import each_row
 from .._formula import V, absolute, clip, maximum, where
 from .._nest import elementwise
 from .._rows import SUM, row
-from .._simd import share
+from .._simd import scratch, share
 from .reductions import spread
-from .softmax import exp_nonpositive, largest, log_sum, sum_of_exponentials, together, total
+from .softmax import ROWS, exp_nonpositive, log_sum, tops_and_totals, total
 
 LOWEST_LOG = -100.0  # logarithms in bce are held above this, as in PyTorch
 SMALLEST_SLOPE = 1e-12  # and x (1 - x) in its gradient above this
@@ -92,22 +94,25 @@ def _weighted_distance(x, weight, lse):
     return (lse - x) * weight
 
 
-@row(stores=1, registers=2)
-def _slopes(x, weight, lse, scale, smooth):
-    return exp_nonpositive(x - lse) * scale - weight * smooth
+@each_row(by_row=("lse", "scale", "dloss"), registers=2)
+def _slopes(x, weight, lse, scale, dloss, smooth):
+    return exp_nonpositive(x - lse) * scale - weight * (dloss * smooth)
 
 
+@each_row(by_row=("lse", "scale"), registers=2)
+def _plain_slopes(x, lse, scale):
+    return exp_nonpositive(x - lse) * scale
+
+
+scales = scratch(ROWS)
+
+
+@by_hand
 def cross_entropy(team, loss, lse, x, target, weight, label_smoothing, ignore_index):
     N, C = x.shape
-    step = together(C)
     start, stop = share(team, N)
-    for i in range(start, stop, step):
-        end = min(i + step, stop)
-        for k in range(i, end):
-            lse[k] = largest(x[k])
-        for k in range(i, end):
-            loss[k] = sum_of_exponentials(x[k], lse[k])
-        log_sum(lse[i:end], lse[i:end], loss[i:end])
+    tops_and_totals(lse[start:stop], loss[start:stop], x[start:stop])
+    log_sum(lse[start:stop], lse[start:stop], loss[start:stop])
     for i in range(start, stop):
         t = target[i]
         loss[i] = 0
@@ -117,19 +122,28 @@ def cross_entropy(team, loss, lse, x, target, weight, label_smoothing, ignore_in
                 loss[i] += label_smoothing / C * _weighted_distance(x[i], weight, lse[i])
 
 
+@by_hand
 def cross_entropy_grad(team, dx, dloss, x, lse, target, weight, label_smoothing, ignore_index):
     N, C = x.shape
     smooth = label_smoothing / C
     smooth_total = smooth * total(weight)
     start, stop = share(team, N)
-    for i in range(start, stop):
-        t = target[i]
-        if t == ignore_index:
-            spread(dx[i], 0.0)
+    for i in range(start, stop, ROWS):
+        end = min(i + ROWS, stop)
+        scale = scales(x)[: end - i]
+        for k in range(i, end):
+            t = target[k] if target[k] != ignore_index else 0
+            scale[k - i] = dloss[k] * ((1 - label_smoothing) * weight[t] + smooth_total)
+        if label_smoothing == 0:
+            _plain_slopes(dx[i:end], x[i:end], lse[i:end], scale)
         else:
-            picked = (1 - label_smoothing) * weight[t]
-            _slopes(dx[i], x[i], weight, lse[i], dloss[i] * (picked + smooth_total), dloss[i] * smooth)
-            dx[i, t] -= dloss[i] * picked
+            _slopes(dx[i:end], x[i:end], weight, lse[i:end], scale, dloss[i:end], smooth)
+        for k in range(i, end):
+            t = target[k]
+            if t == ignore_index:
+                spread(dx[k], 0.0)
+            else:
+                dx[k, t] -= dloss[k] * ((1 - label_smoothing) * weight[t])
 
 
 def target_weight(team, weight_of, target, weight, ignore_index):

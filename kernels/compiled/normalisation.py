@@ -1,49 +1,43 @@
 """Normalisation over the rows of a matrix and over the channels of a batch; variances in two passes, the second one from cache."""
 
 from .._columns import column_sums
+from .._compiler import by_hand
+from .._each_row import each_row
 from .._formula import sqrt
 from .._rows import SUM, number, row
 from .._simd import flattened, inlined, scratch, share, share_columns
 from .reductions import columns_sum_of_squares, columns_total, divided, sum_of_squares
-from .softmax import dot, first_of_rows, scaled, second_of_rows, together, total
+from .softmax import scaled, total
 
 root = number(sqrt)
 
 
-@row(stores=1)
-def _inverse_roots(var, eps):
-    return 1 / sqrt(var + eps)
+@each_row(statistics=2)
+def _layer_norm(x, weight, bias, per_item, eps):
+    mean = (yield SUM(x)) * per_item
+    d = x - mean
+    rstd = 1 / sqrt((yield SUM(d * d)) * per_item + eps)
+    return d * rstd * weight + bias, mean, rstd
 
 
-@row(stores=1)
-def _normalised(x, mean, rstd, weight, bias):
-    return (x - mean) * rstd * weight + bias
+@each_row(by_row=("mean", "rstd"))
+def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
+    g, d = dy * weight, x - mean
+    total, slope = yield SUM(g), SUM(g * d)
+    return g * rstd - total * per_item * rstd - d * (slope * per_item * rstd * rstd * rstd)
 
 
-@row(stores=1)
-def _weighted(x, rstd, weight):
-    return x * rstd * weight
+@each_row(statistics=1)
+def _rms_norm(x, weight, per_item, eps):
+    rstd = 1 / sqrt((yield SUM(x * x)) * per_item + eps)
+    return x * rstd * weight, rstd
 
 
-@row(folds=(SUM, SUM))
-def _slope_sums(dy, x, weight, mean):
-    g = dy * weight
-    return g, g * (x - mean)
-
-
-@row(stores=1)
-def _slope(dy, x, weight, mean, rstd, shift, slope):
-    return dy * weight * rstd - shift - (x - mean) * slope
-
-
-@row(folds=(SUM,))
-def _rms_slope_mean(dy, x, weight, rstd):
-    return dy * weight * (x * rstd)
-
-
-@row(stores=1)
-def _rms_slope(dy, x, weight, rstd, gx_mean):
-    return rstd * (dy * weight - x * rstd * gx_mean)
+@each_row(by_row=("rstd",))
+def _rms_norm_grad(dy, x, weight, rstd, per_item):
+    g, xhat = dy * weight, x * rstd
+    slope = yield SUM(g * xhat)
+    return rstd * (g - xhat * (slope * per_item))
 
 
 @column_sums(sums=2, by_row=("mean", "rstd"))
@@ -56,71 +50,37 @@ def _rms_weight_slope(dy, x, rstd):
     return dy * (x * rstd)
 
 
+@by_hand
 def layer_norm(team, y, mean, rstd, x, weight, bias, eps):
-    N, D = x.shape
-    per_item = 1.0 / D
-    step = together(D)
-    start, stop = share(team, N)
-    for i in range(start, stop, step):
-        end = min(i + step, stop)
-        for k in range(i, end):
-            mean[k] = total(x[k]) * per_item
-        for k in range(i, end):
-            rstd[k] = sum_of_squares(x[k], mean[k]) * per_item
-        _inverse_roots(rstd[i:end], rstd[i:end], eps)
-        for k in range(i, end):
-            _normalised(y[k], x[k], mean[k], rstd[k], weight, bias)
+    start, stop = share(team, len(x))
+    _layer_norm(y[start:stop], mean[start:stop], rstd[start:stop], x[start:stop], weight, bias, 1.0 / x.shape[1], eps)
 
 
+@by_hand
 def layer_norm_grad(team, dx, dy, x, weight, mean, rstd):
-    N, D = x.shape
-    per_item = 1.0 / D
-    shift, slope = first_of_rows(x), second_of_rows(x)
-    step = together(D)
-    start, stop = share(team, N)
-    for i in range(start, stop, step):
-        count = min(step, stop - i)
-        for k in range(count):
-            g, gx = _slope_sums(dy[i + k], x[i + k], weight, mean[i + k])
-            r = rstd[i + k]
-            shift[k], slope[k] = g * per_item * r, gx * per_item * r * r * r
-        for k in range(count):
-            _slope(dx[i + k], dy[i + k], x[i + k], weight, mean[i + k], rstd[i + k], shift[k], slope[k])
+    start, stop = share(team, len(x))
+    _layer_norm_grad(dx[start:stop], dy[start:stop], x[start:stop], weight, mean[start:stop], rstd[start:stop], 1.0 / x.shape[1])
 
 
+@by_hand
 def layer_norm_weight_grad(team, dweight, dbias, dy, x, mean, rstd):
     low, high = share_columns(team, x.shape[1])
     _weight_slopes(dweight, dbias, low, high, dy, x, mean, rstd)
 
 
+@by_hand
 def rms_norm(team, y, rstd, x, weight, eps):
-    N, D = x.shape
-    per_item = 1.0 / D
-    step = together(D)
-    start, stop = share(team, N)
-    for i in range(start, stop, step):
-        end = min(i + step, stop)
-        for k in range(i, end):
-            rstd[k] = dot(x[k], x[k]) * per_item
-        _inverse_roots(rstd[i:end], rstd[i:end], eps)
-        for k in range(i, end):
-            _weighted(y[k], x[k], rstd[k], weight)
+    start, stop = share(team, len(x))
+    _rms_norm(y[start:stop], rstd[start:stop], x[start:stop], weight, 1.0 / x.shape[1], eps)
 
 
+@by_hand
 def rms_norm_grad(team, dx, dy, x, weight, rstd):
-    N, D = x.shape
-    per_item = 1.0 / D
-    gx_mean = first_of_rows(x)
-    step = together(D)
-    start, stop = share(team, N)
-    for i in range(start, stop, step):
-        count = min(step, stop - i)
-        for k in range(count):
-            gx_mean[k] = _rms_slope_mean(dy[i + k], x[i + k], weight, rstd[i + k]) * per_item
-        for k in range(count):
-            _rms_slope(dx[i + k], dy[i + k], x[i + k], weight, rstd[i + k], gx_mean[k])
+    start, stop = share(team, len(x))
+    _rms_norm_grad(dx[start:stop], dy[start:stop], x[start:stop], weight, rstd[start:stop], 1.0 / x.shape[1])
 
 
+@by_hand
 def rms_norm_weight_grad(team, dweight, dy, x, rstd):
     low, high = share_columns(team, x.shape[1])
     _rms_weight_slope(dweight, low, high, dy, x, rstd)

@@ -1,11 +1,13 @@
-"""Softmax and its logarithm. A row that fits in the level-2 cache is read from memory once."""
+"""Softmax and its logarithm. A row that fits in the level-1 cache is read from memory once."""
 
 import math
 
 from .. import _math
+from .._compiler import by_hand
+from .._each_row import each_row, kept
 from .._formula import V, bits, double, fma, from_bits, horner, where
 from .._rows import LARGEST, SUM, row
-from .._simd import inlined, scratch, share
+from .._simd import scratch, share
 
 
 def exp_nonpositive(x: V) -> V:
@@ -21,30 +23,9 @@ def exp_nonpositive(x: V) -> V:
     return where(x < (1 - form.bias) * math.log(2.0), 0.0, from_bits(bits(p) + (bits(shifted) << form.mantissa)))
 
 
-@row(folds=(LARGEST,))
-def largest(x):
-    return x
-
-
 @row(folds=(SUM,))
 def total(x):
     return x
-
-
-@row(folds=(SUM,), registers=2)
-def sum_of_exponentials(x, top):
-    return exp_nonpositive(x - top)
-
-
-@row(stores=1, folds=(SUM,))
-def _exponentials(x, top):
-    e = exp_nonpositive(x - top)
-    return e, e
-
-
-@row(stores=1)
-def _reciprocals(x):
-    return 1 / x
 
 
 @row(stores=1)
@@ -52,24 +33,41 @@ def scaled(x, factor):
     return x * factor
 
 
-@row(stores=1)
-def _shifted(x, top, log_total):
-    return x - top - log_total
+@row(stores=1, registers=1)
+def log_sum(top, sum):
+    return double(top) + _math.log(double(sum))
 
 
-@row(folds=(SUM,))
-def dot(a, b):
-    return a * b
+@each_row(registers=2)
+def _softmax(x):
+    top = yield LARGEST(x)
+    e = exp_nonpositive(x - top)
+    e, sum = yield kept(e), SUM(e)
+    return e * (1 / sum)
 
 
-@row(stores=1)
-def _slope(dy, y, dot):
-    return y * (dy - dot)
+@each_row()
+def _softmax_grad(dy, y):
+    mean = yield SUM(dy * y)
+    return y * (dy - mean)
 
 
-@row(stores=1)
-def _log_slope(dy, y, total):
-    return dy - exp_nonpositive(y) * total
+@each_row(stores=0, statistics=2, registers=2)
+def tops_and_totals(x):
+    top = yield LARGEST(x)
+    sum = yield SUM(exp_nonpositive(x - top))
+    return top, sum
+
+
+@each_row(by_row=("top", "log_sum"))
+def _log_softmax(x, top, log_sum):
+    return x - top - log_sum
+
+
+@each_row(registers=2)
+def _log_softmax_grad(dy, y):
+    sum = yield SUM(dy)
+    return dy - exp_nonpositive(y) * sum
 
 
 @row(stores=1, registers=1)
@@ -77,72 +75,35 @@ def _logarithms(x):
     return _math.log(double(x))
 
 
-@row(stores=1, registers=1)
-def log_sum(top, sum):
-    return double(top) + _math.log(double(sum))
+ROWS = 64  # whose tops and totals are kept at a time
+tops = scratch(ROWS)
+totals = scratch(ROWS)
 
 
-# Short rows are worked on some at a time, step by step, so that no step waits for the end of the one before in the same row.
-TOGETHER = 16
-TOGETHER_ITEMS = 4096  # of one array: half of a level-1 cache
-first_of_rows = scratch(TOGETHER)
-second_of_rows = scratch(TOGETHER)
-
-
-@inlined
-def together(columns):
-    return max(1, min(TOGETHER, TOGETHER_ITEMS // max(columns, 1)))
-
-
+@by_hand
 def softmax(team, y, x):
-    top, sum = first_of_rows(x), second_of_rows(x)
-    step = together(x.shape[1])
     start, stop = share(team, len(x))
-    for i in range(start, stop, step):
-        count = min(step, stop - i)
-        for k in range(count):
-            top[k] = largest(x[i + k])
-        for k in range(count):
-            sum[k] = _exponentials(y[i + k], x[i + k], top[k])
-        _reciprocals(sum[:count], sum[:count])
-        for k in range(count):
-            scaled(y[i + k], y[i + k], sum[k])
+    _softmax(y[start:stop], x[start:stop])
 
 
+@by_hand
 def softmax_grad(team, dx, dy, y):
-    mean = first_of_rows(y)
-    step = together(y.shape[1])
     start, stop = share(team, len(y))
-    for i in range(start, stop, step):
-        count = min(step, stop - i)
-        for k in range(count):
-            mean[k] = dot(dy[i + k], y[i + k])
-        for k in range(count):
-            _slope(dx[i + k], dy[i + k], y[i + k], mean[k])
+    _softmax_grad(dx[start:stop], dy[start:stop], y[start:stop])
 
 
+@by_hand
 def log_softmax(team, y, x):
-    top, sum = first_of_rows(x), second_of_rows(x)
-    step = together(x.shape[1])
     start, stop = share(team, len(x))
-    for i in range(start, stop, step):
-        count = min(step, stop - i)
-        for k in range(count):
-            top[k] = largest(x[i + k])
-        for k in range(count):
-            sum[k] = sum_of_exponentials(x[i + k], top[k])
-        _logarithms(sum[:count], sum[:count])
-        for k in range(count):
-            _shifted(y[i + k], x[i + k], top[k], sum[k])
+    for i in range(start, stop, ROWS):
+        end = min(i + ROWS, stop)
+        top, sum = tops(x)[: end - i], totals(x)[: end - i]
+        tops_and_totals(top, sum, x[i:end])
+        _logarithms(sum, sum)
+        _log_softmax(y[i:end], x[i:end], top, sum)
 
 
+@by_hand
 def log_softmax_grad(team, dx, dy, y):
-    sum = first_of_rows(y)
-    step = together(y.shape[1])
     start, stop = share(team, len(y))
-    for i in range(start, stop, step):
-        count = min(step, stop - i)
-        for k in range(count):
-            sum[k] = total(dy[i + k])
-        for k in range(count):
-            _log_slope(dx[i + k], dy[i + k], y[i + k], sum[k])
+    _log_softmax_grad(dx[start:stop], dy[start:stop], y[start:stop])

@@ -274,7 +274,7 @@ def in_parts(name, operands, parts):
 
 
 @pytest.mark.parametrize("backend", ["numba"], indirect=True)
-@pytest.mark.parametrize("shape", [(1, 1000), (37, 100), (300, 33)])
+@pytest.mark.parametrize("shape", [(1, 1000), (37, 100), (300, 33), (133, 10), (70, 64)])
 def test_results_do_not_depend_on_the_number_of_workers(shape):
     rng = np.random.default_rng(0)
     rows, columns = shape
@@ -285,7 +285,15 @@ def test_results_do_not_depend_on_the_number_of_workers(shape):
     wide = (1, columns)
     cases = {
         "softmax": ([shape], (x,)),
+        "softmax_grad": ([shape], (dy, x)),
+        "log_softmax": ([shape], (x,)),
+        "log_softmax_grad": ([shape], (dy, x)),
+        "cross_entropy": ([rows, rows], (x, index, np.abs(weight), 0.1, -1)),
+        "cross_entropy_grad": ([shape], (rstd, x, mean, index, np.abs(weight), 0.1, -1)),
         "layer_norm": ([shape, rows, rows], (x, weight, bias, 1e-5)),
+        "layer_norm_grad": ([shape], (dy, x, weight, mean, rstd)),
+        "rms_norm": ([shape, rows], (x, weight, 1e-5)),
+        "rms_norm_grad": ([shape], (dy, x, weight, rstd)),
         "layer_norm_weight_grad": ([columns, columns], (dy, x, mean, rstd)),
         "reduce_var": ([wide, wide], (x[None], 1.0)),
         "batch_norm": ([(*shape, 1), columns, columns], (x[:, :, None], weight, bias, 1e-5)),
