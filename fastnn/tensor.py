@@ -154,7 +154,7 @@ class Tensor:
             if self.size != 1:
                 raise ShapeError(f"backward(): give the gradient of a result with more than one element; this one has shape {self.shape}")
             gradient = Tensor(np.ones(self.shape, self.dtype))
-        dy = gradient if isinstance(gradient, Tensor) else Tensor(np.asarray(gradient, self.dtype))
+        dy = as_tensor(gradient, self, "gradient")
         if dy.shape != self.shape:
             raise ShapeError(f"backward(): gradient must have shape {self.shape}, got {dy.shape}")
         with no_grad():
@@ -317,14 +317,14 @@ def one_of(known: tuple[np.dtype[Any], ...], dtype: Any, owner: str = "") -> np.
     return kind
 
 
-def to_array(data: Any, dtype: Any = None) -> Array:
-    """`data` as an array of a supported dtype; arrays and tensors that fit are not copied."""
+def to_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
+    """`data`, the argument called `name`, as an array of a supported dtype; arrays and tensors that fit are not copied."""
     if isinstance(data, Tensor):
         data = data.data
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise ShapeError(f"data cannot be one array: {error}") from None
+        raise ShapeError(f"{name} cannot be one array: {error}") from None
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = np.float32
     if dtype is None and array.dtype.kind in "iu" and array.dtype != np.uint8:
@@ -332,10 +332,10 @@ def to_array(data: Any, dtype: Any = None) -> Array:
     if dtype is not None:
         dtype = one_of(DTYPES, dtype)
         if array.dtype.kind not in "biuf":
-            raise DTypeError(f"data must be numbers, got an array of dtype {array.dtype}")
+            raise DTypeError(f"{name} must be numbers, got an array of dtype {array.dtype}")
         array = array.astype(dtype, copy=False)
     if array.dtype not in DTYPES:
-        raise DTypeError(f"data must have one of the dtypes {', '.join(map(str, DTYPES))}, got {array.dtype}")
+        raise DTypeError(f"{name} must have one of the dtypes {', '.join(map(str, DTYPES))}, got {array.dtype}")
     return array
 
 
@@ -345,12 +345,12 @@ def as_tensor(x: Any, like: Tensor | None = None, name: str = "operand") -> Tens
         if like is not None and x.dtype != like.dtype:
             raise DTypeError(f"{name} has dtype {x.dtype}, it must be {like.dtype}; convert one of them with astype()")
         return x
-    return Tensor(to_array(x, None if like is None else like.dtype))
+    return Tensor(to_array(x, None if like is None else like.dtype, name))
 
 
 def as_float(x: Any, name: str = "input") -> Tensor:
     """`x` as a float tensor. Raises DTypeError if it holds anything else."""
-    t = as_tensor(x)
+    t = as_tensor(x, name=name)
     if t.dtype not in FLOATS:
         raise DTypeError(f"{name} must be float32 or float64, got {t.dtype}")
     return t

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import operator
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from .._arguments import number, whole
 from ..errors import ArgumentError, DTypeError
 from ..tensor import FLOATS, Array, one_of
 
 
 def size(owner: str, name: str, value: Any) -> int:
     """`value` as a whole number of at least 1."""
-    try:
-        n = operator.index(value)
-    except TypeError:
-        raise DTypeError(f"{owner}: {name} must be a whole number, got {value!r}") from None
-    if n < 1:
-        raise ArgumentError(f"{owner}: {name} must be at least 1, got {n}")
-    return n
+    return whole(f"{owner}: {name}", value, 1)
 
 
 def sizes(owner: str, name: str, value: Any, count: int, least: int) -> tuple[int, ...]:
@@ -38,12 +32,7 @@ def sizes(owner: str, name: str, value: Any, count: int, least: int) -> tuple[in
 
 def within(owner: str, name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """`value`, a number from low to high, both included."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise DTypeError(f"{owner}: {name} must be a number, got {value!r}")
-    number = float(value)
-    if not low <= number <= high:
-        raise ArgumentError(f"{owner}: {name} must lie between {low:g} and {high:g}, got {value}")
-    return number
+    return number(f"{owner}: {name}", value, low, high)
 
 
 def floats(owner: str, shape: tuple[int, ...], dtype: Any) -> Array:

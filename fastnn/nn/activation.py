@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..errors import unknown_name
+from .._arguments import choice
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -103,9 +103,7 @@ class GELU(Activation):
     settings = ("approximate",)
 
     def __init__(self, approximate: str = "none") -> None:
-        if approximate not in ("none", "tanh"):
-            raise unknown_name("approximation of GELU", approximate, ("none", "tanh"))
-        self.approximate = approximate
+        self.approximate = choice("approximation of GELU", approximate, ("none", "tanh"))
 
 
 class SiLU(Activation):
@@ -152,7 +150,7 @@ class Hardtanh(Activation):
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         self.min_val = within("Hardtanh", "min_val", min_val)
-        self.max_val = within("Hardtanh", "max_val", max_val, low=min_val)
+        self.max_val = within("Hardtanh", "max_val", max_val, low=self.min_val)
 
 
 class Hardsigmoid(Activation):

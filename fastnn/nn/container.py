@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
+from .._arguments import instance, items, iterable, whole
 from ..errors import unknown_name
 from ..tensor import Tensor
 from . import functional as F
@@ -27,7 +28,7 @@ class _List(Module):
 
     def _name(self, index: int) -> str:
         names = [name for name, _ in self._items()]
-        if not -len(names) <= index < len(names):
+        if not -len(names) <= whole(f"{type(self).__name__}: an index", index) < len(names):
             raise IndexError(f"{type(self).__name__}: there is no module {index}, it holds {len(names)}")
         return names[index]
 
@@ -64,7 +65,7 @@ class _List(Module):
 
     def extend(self: L, modules: Iterable[Module]) -> L:
         """Add modules at the end."""
-        for module in list(modules):
+        for module in iterable("modules", modules, "an iterable of modules"):
             self.append(module)
         return self
 
@@ -102,7 +103,7 @@ class ModuleList(_List):
     """A list whose modules count as parts of the module that holds it. It has no `forward`."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self._set(modules)
+        self._set(iterable("modules", modules, "an iterable of modules"))
 
     def _of(self, items: list[tuple[str, Module]]) -> Module:
         return ModuleList([module for _, module in items])
@@ -112,14 +113,14 @@ class ModuleDict(Module):
     """A dictionary whose modules count as parts of the module that holds it. It has no `forward`."""
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
-        self.update(modules or {})
+        self.update({} if modules is None else modules)
 
     def _table(self) -> dict[str, Module]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
 
     def __getitem__(self, key: str) -> Module:
         table = self._table()
-        if key not in table:
+        if not isinstance(key, str) or key not in table:
             raise unknown_name("module", key, table)
         return table[key]
 
@@ -153,7 +154,7 @@ class ModuleDict(Module):
 
     def update(self, modules: Mapping[str, Module]) -> None:
         """Add modules, or put others in their places."""
-        for key, module in modules.items():
+        for key, module in instance("modules", modules, Mapping, "a mapping from names to modules").items():  # type: ignore[type-abstract]
             self[key] = module
 
 
@@ -186,7 +187,7 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         self.dim = dim
-        self.unflattened_size = tuple(unflattened_size)
+        self.unflattened_size = items("Unflatten: unflattened_size", unflattened_size, whole, "a sequence of whole numbers")
 
     def forward(self, x: Any) -> Tensor:
         return F.unflatten(x, self.dim, self.unflattened_size)

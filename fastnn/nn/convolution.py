@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..errors import ArgumentError, unknown_name
+from .._arguments import choice
+from ..errors import ArgumentError
 from ..ops.convolution import PADDINGS
 from ..ops.images import BEYOND
 from ..tensor import Tensor
@@ -74,16 +75,13 @@ class Convolution(Module):
                 f"{owner}: groups must divide in_channels and out_channels, got {groups} for {in_channels} and {out_channels}"
             )
         if isinstance(padding, str):
-            if padding not in PADDINGS:
-                raise unknown_name(f"{owner} padding", padding, PADDINGS)
+            choice(f"{owner} padding", padding, PADDINGS)
             if padding == "same" and set(self.stride) != {1}:
                 raise ArgumentError(f"{owner}: padding 'same' needs a stride of 1, got {self.stride}")
             self.padding = padding
         else:
             self.padding = sizes(owner, "padding", padding, self.dims, 0)
-        if padding_mode not in PADDING_MODES:
-            raise unknown_name(f"{owner} padding_mode", padding_mode, PADDING_MODES)
-        self.padding_mode = padding_mode
+        self.padding_mode = choice(f"{owner} padding_mode", padding_mode, PADDING_MODES)
         self.weight = Parameter(floats(owner, self._weight_shape(), dtype))
         self.bias = Parameter(floats(owner, (self.out_channels,), dtype)) if bias else None
         self.reset_parameters()
@@ -173,8 +171,7 @@ class TransposedConvolution(Convolution):
         dtype: Any = None,
     ) -> None:
         owner = type(self).__name__
-        if padding_mode != "zeros":
-            raise unknown_name(f"{owner} padding_mode", padding_mode, ("zeros",))
+        choice(f"{owner} padding_mode", padding_mode, ("zeros",))
         if isinstance(padding, str):
             raise ArgumentError(f"{owner}: padding must be an int or {self.dims} ints, got {padding!r}")
         self.output_padding = sizes(owner, "output_padding", output_padding, self.dims, 0)

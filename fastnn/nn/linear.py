@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._arguments import whole
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from ._check import floats, size, within
+from ._check import floats, size
 from .module import Module
 from .parameter import Parameter
 
@@ -102,7 +103,7 @@ class Embedding(Module):
         self.num_embeddings = size("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = size("Embedding", "embedding_dim", embedding_dim)
         last = self.num_embeddings - 1
-        row = None if padding_idx is None else int(within("Embedding", "padding_idx", padding_idx, -last - 1, last))
+        row = None if padding_idx is None else whole("Embedding: padding_idx", padding_idx, -last - 1, last)
         self.padding_idx = None if row is None else row % self.num_embeddings
         self.weight = Parameter(floats("Embedding", (self.num_embeddings, self.embedding_dim), dtype))
         self.reset_parameters()

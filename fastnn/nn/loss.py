@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._arguments import number, whole
 from ..ops.losses import reducer
 from ..tensor import Tensor
 from . import functional as F
@@ -41,7 +42,7 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        self.delta = within("HuberLoss", "delta", delta, 0)
+        self.delta = number("HuberLoss: delta", delta, above=0)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
@@ -89,7 +90,7 @@ class CrossEntropyLoss(Loss):
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
+        self.ignore_index = whole("CrossEntropyLoss: ignore_index", ignore_index)
         self.label_smoothing = within("CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, input: Any, target: Any) -> Tensor:
@@ -106,7 +107,7 @@ class NLLLoss(Loss):
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
+        self.ignore_index = whole("NLLLoss: ignore_index", ignore_index)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
@@ -147,7 +148,7 @@ class KLDivLoss(Loss):
     """
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
-        super().__init__("sum" if reduction == "batchmean" else reduction)
+        super().__init__("sum" if isinstance(reduction, str) and reduction == "batchmean" else reduction)
         self.reduction = reduction
         self.log_target = log_target
 

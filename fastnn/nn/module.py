@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .._arguments import function
 from ..errors import ArgumentError, DTypeError, StateError, unknown_name
-from ..tensor import FLOATS, Array, Tensor, run, to_array
+from ..tensor import FLOATS, Array, Tensor, one_of, run, to_array
 from ._state import IncompatibleKeys, load
 from .parameter import Parameter
 
@@ -64,11 +65,13 @@ class Module:
             Whether it belongs to `state_dict`.
         """
         if tensor is not None and not isinstance(tensor, Tensor):
-            tensor = Tensor(to_array(tensor))
+            tensor = Tensor(to_array(tensor, name=str(name)))
         self._register(name, tensor, Tensor)
         self._buffers = {**self._buffers, name: persistent}
 
     def _register(self, name: str, value: Any, kind: type) -> None:
+        if not isinstance(name, str):
+            raise DTypeError(f"{type(self).__name__}: the name of a {kind.__name__} must be text, got {type(name).__name__}")
         free = isinstance(vars(self)[name], (kind, type(None))) if name in vars(self) else not hasattr(self, name)
         if not name or "." in name or not free:
             raise ArgumentError(f"{type(self).__name__}: {name!r} cannot name a {kind.__name__}: it is empty, holds a dot, or is taken")
@@ -193,6 +196,7 @@ class Module:
 
     def apply(self: M, fn: Callable[[Module], Any]) -> M:
         """Call `fn` on every module below this one and then on itself, as in `model.apply(init_weights)`."""
+        function("fn", fn)
         for module in self.children():
             module.apply(fn)
         fn(self)
@@ -222,9 +226,7 @@ class Module:
         StateError
             If an optimiser holds the parameters: it would go on training the old ones.
         """
-        dtype = np.dtype(dtype)
-        if dtype not in FLOATS:
-            raise DTypeError(f"dtype of a module must be float32 or float64, got {dtype}")
+        dtype = one_of(FLOATS, dtype, "of a module: ")
         tensors = [t for t in (*self.parameters(), *self.buffers()) if t.dtype in FLOATS and t.dtype != dtype]
         if any(t._home is not None for t in tensors):
             raise StateError(
@@ -283,6 +285,6 @@ def _join(prefix: str, name: str) -> str:
 
 
 def _find(kind: str, target: str, table: dict[str, T]) -> T:
-    if target not in table:
+    if not isinstance(target, str) or target not in table:
         raise unknown_name(kind, target, table)
     return table[target]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, as_float, run
 from . import functional as F
 from . import init
@@ -192,7 +192,9 @@ class BatchNorm2d(BatchNorm):
 
 
 def _shape(owner: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    sizes = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
+    sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else [normalized_shape]
+    if not sizes:
+        raise ArgumentError(f"{owner}: normalized_shape must hold at least one size, got {normalized_shape}")
     return tuple(size(owner, "normalized_shape", n) for n in sizes)
 
 

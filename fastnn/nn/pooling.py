@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from .._arguments import whole
 from . import functional as F
-from ._check import sizes, within
+from ._check import sizes
 from .module import Module
 
 Size = int | Sequence[int]
@@ -138,7 +139,7 @@ class AvgPool2d(Pooling):
         self._windows(kernel_size, stride, padding)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
-        self.divisor_override = None if divisor_override is None else int(within("AvgPool2d", "divisor_override", divisor_override))
+        self.divisor_override = None if divisor_override is None else whole("AvgPool2d: divisor_override", divisor_override)
 
 
 class _Adaptive(Pooling):
@@ -146,7 +147,7 @@ class _Adaptive(Pooling):
     shown = ("output_size",)
 
     def __init__(self, output_size: int | Sequence[int | None] | None) -> None:
-        given = output_size if isinstance(output_size, Sequence) else [output_size] * self.dims
+        given = output_size if isinstance(output_size, (tuple, list)) else [output_size] * self.dims
         sizes(type(self).__name__, "output_size", [1 if n is None else n for n in given], self.dims, 1)
         self.output_size = output_size
 

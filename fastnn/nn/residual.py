@@ -44,7 +44,7 @@ class Residual(Module):
         self.register_module("activation", activation)
 
     def forward(self, x: Any) -> Tensor:
-        x = as_tensor(x)
+        x = as_tensor(x, name="input")
         change = self.body(x)
         kept = x if self.shortcut is None else self.shortcut(x)
         if change.shape != kept.shape:

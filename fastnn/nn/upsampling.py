@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import ArgumentError, unknown_name
+from .._arguments import LARGEST, choice, items, number, whole
+from ..errors import ArgumentError
 from ..ops.images import RANKS
 from ..tensor import Tensor
 from . import functional as F
@@ -36,11 +37,9 @@ class Upsample(Module):
     ) -> None:
         if (size is None) == (scale_factor is None):
             raise ArgumentError(f"Upsample: give either size or scale_factor, got size={size} and scale_factor={scale_factor}")
-        if mode not in RANKS:
-            raise unknown_name("mode of interpolation", mode, RANKS)
-        self.size = size
-        self.scale_factor = tuple(map(float, scale_factor)) if isinstance(scale_factor, Sequence) else scale_factor and float(scale_factor)
-        self.mode = mode
+        self.mode = choice("mode of interpolation", mode, RANKS)
+        self.size = None if size is None else _each("size", size, whole)
+        self.scale_factor = None if scale_factor is None else _each("scale_factor", scale_factor, _scale)
         self.align_corners = align_corners
 
     def forward(self, x: Any) -> Tensor:
@@ -49,3 +48,14 @@ class Upsample(Module):
     def extra_repr(self) -> str:
         size = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
         return f"{size}, mode={self.mode!r}"
+
+
+def _each(name: str, value: Any, check: Callable[[str, Any], float]) -> Any:
+    """`value`, a number or one for each dimension, checked."""
+    if isinstance(value, (tuple, list)):
+        return items(f"Upsample: {name}", value, check, "a number, or one for each dimension")
+    return check(f"Upsample: {name}", value)
+
+
+def _scale(name: str, value: Any) -> float:
+    return number(name, value, above=0, high=LARGEST)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError
 from ..tensor import Array, Tensor, as_float, as_tensor, mode, run
 
 Axes = int | Sequence[int] | None
@@ -113,15 +112,6 @@ def constant(size: int, dtype: Any, value: float) -> Array:
 def count(shape: Iterable[int]) -> int:
     """How many elements an array of `shape` has."""
     return math.prod(shape)
-
-
-def positive(name: str, value: float, zero: bool = False) -> float:
-    """`value` if it is a positive number (or zero, where that is allowed)."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise DTypeError(f"{name} must be a number, got {value!r}")
-    if not (value >= 0 if zero else value > 0):
-        raise ArgumentError(f"{name} must be {'at least' if zero else 'above'} 0, got {value}")
-    return float(value)
 
 
 def vector(x: Tensor | None, size: int, like: Tensor, default: float) -> Array:

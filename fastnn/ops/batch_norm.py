@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import number
 from ..errors import ShapeError, StateError
 from ..tensor import Array, Tensor, record, run
-from ._operands import adopting, block, count, optional, positive, vector
+from ._operands import adopting, block, count, optional, vector
 from ._rules import Shared, either, if_given
 from .elementwise import sqrt
 from .reduce import mean, sum, var
@@ -25,29 +26,39 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """y = (x - mean) / sqrt(var + eps) weight + bias, channel by channel. Ioffe & Szegedy 2015, alg. 1 and 2.
+    """y = (x - mean) / sqrt(var + eps) weight + bias, channel by channel.
 
     Parameters
     ----------
     input
-        (N, C) or (N, C, ...)
+        x (N, C) or (N, C, ...), floats; everything else has its dtype.
     running_mean, running_var
         (C,); None in training keeps no statistics. In training mean and variance are those of the batch, and the running ones
         become (1 - momentum) running + momentum batch, in place, with the unbiased variance; otherwise they are the running ones.
     weight, bias
         (C,), or None for ones and zeros.
+    training
+        Whether the statistics are those of the batch.
+    momentum
+        The weight of the batch in the running statistics, from 0 to 1.
+    eps
+        Keeps the divisor from zero, at least 0.
 
     Raises
     ------
     ShapeError
         If a shape is not as above, or, in training, there is only one value for each channel.
+    DTypeError, ArgumentError
+        If a dtype or a number is not as above.
     StateError
         If there are no running statistics where they are needed.
+
+    The running statistics have not changed then. Source: Ioffe & Szegedy 2015, "Batch normalization", alg. 1 and 2.
     """
     x = adopting(input, weight)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: input must have shape (N, C) or (N, C, ...), got {x.shape}")
-    eps = positive("batch_norm: eps", eps, zero=True)
+    eps, momentum = number("batch_norm: eps", eps, 0), number("batch_norm: momentum", momentum, 0, 1)
     C = x.shape[1]
     N, L = x.shape[0], count(x.shape[2:])
     scale, shift = optional(weight, x, "weight", (C,)), optional(bias, x, "bias", (C,))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
+from .._arguments import number, whole
+from ..errors import DTypeError, LabelError, ShapeError
 from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, mode, record, run
 from ._operands import block, constant, optional, vector
 from ._rules import either
@@ -32,7 +33,7 @@ def labels(target: Any, classes: int, shape: tuple[int, ...], ignore_index: int 
     ShapeError
         If they are not of `shape`.
     """
-    t = as_tensor(target)
+    t = as_tensor(target, name=name)
     if t.dtype in FLOATS and np.isnan(t.data).any():
         raise LabelError(f"{name} holds NaN; class labels must be integers from 0 to {classes - 1}")
     if t.dtype in FLOATS or t.dtype == np.bool_:
@@ -85,8 +86,8 @@ def cross_entropy(
         If labels, dtypes, shapes, label_smoothing or reduction are not as above.
     """
     reducer(reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise ArgumentError(f"label_smoothing must lie between 0 and 1, got {label_smoothing}")
+    ignore_index = whole("cross_entropy: ignore_index", ignore_index)
+    label_smoothing = number("cross_entropy: label_smoothing", label_smoothing, 0, 1)
     x, rows, shape = _by_class(input)
     classes = rows.shape[1]
     weight = optional(weight, x, "weight", (classes,))
@@ -100,13 +101,29 @@ def cross_entropy(
         return _reduced(losses, None, sample_weight, shape, reduction)
     flat = labels(target, classes, shape, ignore_index)
     w = vector(weight, classes, x, 1.0)
-    losses = _cross_entropy(rows, flat, w, float(label_smoothing), ignore_index)
+    losses = _cross_entropy(rows, flat, w, label_smoothing, ignore_index)
     return _reduced(losses, (flat, w, ignore_index), sample_weight, shape, reduction)
 
 
 def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IGNORED, reduction: str = "mean") -> Tensor:
-    """-w_t x_t for log-probabilities x and the label t of each sample; arguments and errors are those of `cross_entropy`."""
+    """-w_t x_t for log-probabilities x and the label t of each sample.
+
+    Parameters
+    ----------
+    input
+        x, log-probabilities: (C,), (N, C) or (N, C, d1, ...), floats.
+    target
+        Labels, integers: (), (N,) or (N, d1, ...).
+    weight, ignore_index, reduction
+        As in `cross_entropy`.
+
+    Raises
+    ------
+    LabelError, DTypeError, ShapeError, UnknownNameError
+        If labels, dtypes, shapes or reduction are not as above.
+    """
     reducer(reduction)
+    ignore_index = whole("nll_loss: ignore_index", ignore_index)
     x, rows, shape = _by_class(input)
     classes = rows.shape[1]
     weight = optional(weight, x, "weight", (classes,))

@@ -42,11 +42,11 @@ def conv2d(
     Parameters
     ----------
     input
-        (N, I, H, W) or (I, H, W); zero beyond its edges.
+        x (N, I, H, W) or (I, H, W), floats; zero beyond its edges.
     weight
         (O, I / groups, KH, KW)
     bias
-        (O,) or None
+        (O,) or None; both have the input's dtype.
     stride, dilation
         An int, or one for height and one for width.
     padding
@@ -58,7 +58,7 @@ def conv2d(
     ------
     ShapeError
         If a shape is not as above, or no window fits into the input.
-    ArgumentError
+    ArgumentError, DTypeError, UnknownNameError
         If another argument is not as above.
     """
     return _convolution("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
@@ -67,7 +67,10 @@ def conv2d(
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Size = 1, padding: Size | str = 0, dilation: Size = 1, groups: int = 1
 ) -> Tensor:
-    """`conv2d` of sequences: input (N, I, L) or (I, L), weight (O, I / groups, K)."""
+    """`conv2d` of float sequences: input (N, I, L) or (I, L), weight (O, I / groups, K), bias (O,) or None.
+
+    The others, stride, padding, dilation and groups, are those of `conv2d`, as ints. Raises what `conv2d` raises.
+    """
     return _convolution("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -88,11 +91,11 @@ def conv_transpose2d(
     Parameters
     ----------
     input
-        (N, I, H, W) or (I, H, W)
+        (N, I, H, W) or (I, H, W), floats.
     weight
         (I, O / groups, KH, KW)
     bias
-        (O,) or None
+        (O,) or None; both have the input's dtype.
     output_padding
         How many rows and columns to add below and on the right, less than stride or dilation: it picks one of the sizes that a
         convolution with this stride maps to the input's.
@@ -103,7 +106,7 @@ def conv_transpose2d(
     ------
     ShapeError
         If a shape is not as above, or the output would be empty.
-    ArgumentError
+    ArgumentError, DTypeError
         If another argument is not as above.
     """
     return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -119,7 +122,10 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Size = 1,
 ) -> Tensor:
-    """`conv_transpose2d` of sequences: input (N, I, L) or (I, L), weight (I, O / groups, K)."""
+    """`conv_transpose2d` of float sequences: input (N, I, L) or (I, L), weight (I, O / groups, K), bias (O,) or None.
+
+    The others, stride, padding, output_padding, groups and dilation, are those of `conv_transpose2d`, as ints. Raises what it raises.
+    """
     return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 

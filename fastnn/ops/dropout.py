@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from .._arguments import number
+from ..errors import ShapeError
 from ..random import Stream, next_stream
 from ..tensor import Tensor, as_float, record, run
 from ._operands import block, constant, count
@@ -14,52 +15,80 @@ from .shape import reshape
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """In training y = x / (1 - p) with probability 1 - p, else 0; otherwise y = x. Srivastava et al. 2014.
+    """In training y = x / (1 - p) with probability 1 - p, else 0; otherwise y = x.
+
+    Parameters
+    ----------
+    input
+        x, floats of any shape.
+    p
+        The probability of a zero.
+    training
+        Whether anything is dropped. The mask depends on the seed (`fastnn.manual_seed`) and on how many masks were drawn before.
 
     Raises
     ------
-    ArgumentError
-        If the probability `p` does not lie between 0 and 1.
+    DTypeError, ArgumentError
+        If the input holds no floats, or p is no number between 0 and 1; no mask has been drawn then.
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting", section 4.
     """
     x = as_float(input)
-    _check(p, "dropout")
+    p = number("dropout: p", p, 0, 1)
     if not training or p == 0:
         return x
-    return _masked(x, next_stream(), float(p))
+    return _masked(x, next_stream(), p)
 
 
 def dropout1d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """`dropout` of whole channels of sequences (N, C, L). Tompson et al. 2015, section 3.2."""
+    """`dropout` of whole channels of sequences.
+
+    Parameters
+    ----------
+    input
+        x (N, C, L), floats.
+    p, training
+        As in `dropout`.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ArgumentError
+        If an argument is not as above.
+
+    Source: Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2.
+    """
     return _without_channels("dropout1d", 1, input, p, training)
 
 
 def dropout2d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """`dropout` of whole channels of images (N, C, H, W): each is scaled by 1 / (1 - p) or zero. Tompson et al. 2015, section 3.2.
+    """`dropout` of whole channels of images: each is scaled by 1 / (1 - p) or zero.
+
+    Parameters
+    ----------
+    input
+        x (N, C, H, W), floats.
+    p, training
+        As in `dropout`.
 
     Raises
     ------
-    ShapeError
-        If the input has another rank.
-    ArgumentError
-        If the probability `p` does not lie between 0 and 1.
+    ShapeError, DTypeError, ArgumentError
+        If an argument is not as above.
+
+    Source: Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2.
     """
     return _without_channels("dropout2d", 2, input, p, training)
 
 
 def _without_channels(owner: str, dims: int, input: Any, p: float, training: bool) -> Tensor:
     x = as_float(input)
-    _check(p, owner)
+    p = number(f"{owner}: p", p, 0, 1)
     if x.ndim != dims + 2:
         raise ShapeError(f"{owner}: input must have shape {'(N, C, L)' if dims == 1 else '(N, C, H, W)'}, got {x.shape}")
     if not training or p == 0:
         return x
     ones = Tensor(constant(count(x.shape[:2]), x.dtype, 1.0))
-    return x * reshape(_masked(ones, next_stream(), float(p)), *x.shape[:2], *(1,) * dims)
-
-
-def _check(p: float, owner: str) -> None:
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"{owner}: p must lie between 0 and 1, got {p}")
+    return x * reshape(_masked(ones, next_stream(), p), *x.shape[:2], *(1,) * dims)
 
 
 def _masked(x: Tensor, stream: Stream, p: float) -> Tensor:

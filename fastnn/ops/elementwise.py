@@ -1,4 +1,8 @@
-"""Arithmetic and elementary functions of tensors; operands broadcast as in NumPy, plain numbers and arrays take on a tensor's dtype."""
+"""Arithmetic and elementary functions of float32 and float64 tensors.
+
+Operands broadcast as in NumPy, and the result has the shape that they have together. Plain numbers and arrays take on the dtype of the
+tensor that they meet.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from .._arguments import number
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tensor import Array, Tensor, as_float, as_tensor, record, run
 from ._operands import together
 
@@ -34,31 +39,46 @@ def _unary(kernel: str, x: Tensor, *numbers: float) -> Array:
 
 
 def add(a: Any, b: Any) -> Tensor:
-    """a + b."""
+    """a + b, of floats a and b, whose shapes broadcast.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return record(_binary("add", a, b), (a, lambda y, dy: dy), (b, lambda y, dy: dy))
 
 
 def subtract(a: Any, b: Any) -> Tensor:
-    """a - b."""
+    """a - b, of floats a and b, whose shapes broadcast.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return record(_binary("subtract", a, b), (a, lambda y, dy: dy), (b, lambda y, dy: -dy))
 
 
 def multiply(a: Any, b: Any) -> Tensor:
-    """a b, element by element."""
+    """a b, element by element, of floats a and b, whose shapes broadcast.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return record(_binary("multiply", a, b), (a, lambda y, dy: dy * b), (b, lambda y, dy: dy * a))
 
 
 def divide(a: Any, b: Any) -> Tensor:
-    """a / b."""
+    """a / b, of floats a and b, whose shapes broadcast.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return record(_binary("divide", a, b), (a, lambda y, dy: dy / b), (b, lambda y, dy: -dy * y / b))
 
 
 def power(a: Any, b: Any) -> Tensor:
-    """a to the power b; NaN where a is negative and b is no integer."""
+    """a to the power b, of floats whose shapes broadcast; NaN where a is negative and b is no integer.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     if isinstance(b, (int, float)) and b == 2:
         return multiply(a, a)
     a, b = together(a=a, b=b)
@@ -75,13 +95,19 @@ def _unless_zero(x: Tensor, gradient: Tensor) -> Tensor:
 
 
 def maximum(a: Any, b: Any) -> Tensor:
-    """The larger one of a and b; NaN where either is NaN. Where they are equal each gets half of the gradient."""
+    """The larger one of a and b, floats whose shapes broadcast; NaN where either is NaN. Equals get half of the gradient each.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return record(_binary("maximum", a, b), (a, lambda y, dy: _to_winner(dy, b, a)), (b, lambda y, dy: _to_winner(dy, a, b)))
 
 
 def minimum(a: Any, b: Any) -> Tensor:
-    """The smaller one of a and b; NaN where either is NaN. Where they are equal each gets half of the gradient."""
+    """The smaller one of a and b, floats whose shapes broadcast; NaN where either is NaN. Equals get half of the gradient each.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return record(_binary("minimum", a, b), (a, lambda y, dy: _to_winner(dy, a, b)), (b, lambda y, dy: _to_winner(dy, b, a)))
 
@@ -92,62 +118,80 @@ def _to_winner(dy: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def negative(x: Any) -> Tensor:
-    """-x."""
-    x = as_float(x)
+    """-x, for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("negative", x), (x, lambda y, dy: -dy))
 
 
 def absolute(x: Any) -> Tensor:
-    """|x|, with derivative 0 at 0."""
-    x = as_float(x)
+    """|x|, with derivative 0 at 0, for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("absolute", x), (x, lambda y, dy: dy * sign(x)))
 
 
 def sign(x: Any) -> Tensor:
-    """-1, 0 or 1; it has no gradient."""
-    return Tensor(_unary("sign", as_float(x)))
+    """The sign of x, -1, 0 or 1, without a gradient, for floats x of any shape. Raises DTypeError for other dtypes."""
+    return Tensor(_unary("sign", as_float(x, "x")))
 
 
 def sqrt(x: Any) -> Tensor:
-    """The square root of x."""
-    x = as_float(x)
+    """The square root of x, NaN below 0, for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("sqrt", x), (x, lambda y, dy: 0.5 * dy / y))
 
 
 def exp(x: Any) -> Tensor:
-    """e to the power x."""
-    x = as_float(x)
+    """e to the power x, for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("exp", x), (x, lambda y, dy: dy * y))
 
 
 def log(x: Any) -> Tensor:
-    """The natural logarithm of x."""
-    x = as_float(x)
+    """The natural logarithm of x, NaN below 0, for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("log", x), (x, lambda y, dy: dy / x))
 
 
 def sin(x: Any) -> Tensor:
-    """The sine of x (radians)."""
-    x = as_float(x)
+    """The sine of x (radians), for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("sin", x), (x, lambda y, dy: dy * cos(x)))
 
 
 def cos(x: Any) -> Tensor:
-    """The cosine of x (radians)."""
-    x = as_float(x)
+    """The cosine of x (radians), for floats of any shape. Raises DTypeError for other dtypes."""
+    x = as_float(x, "x")
     return record(_unary("cos", x), (x, lambda y, dy: -dy * sin(x)))
 
 
 def erf(x: Any) -> Tensor:
-    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    x = as_float(x)
+    """The error function of x, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x, for floats of any shape.
+
+    Raises DTypeError for other dtypes.
+    """
+    x = as_float(x, "x")
     return record(_unary("erf", x), (x, lambda y, dy: dy * exp(-x * x) * (2 / math.sqrt(math.pi))))
 
 
 def clip(x: Any, low: float | None = None, high: float | None = None) -> Tensor:
-    """x held between the numbers `low` and `high`; None leaves that side open. The gradient passes where low <= x <= high."""
-    x = as_float(x)
-    bounds = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+    """x held between `low` and `high`, with the gradient where low <= x <= high.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    low, high
+        Numbers; None leaves that side open.
+
+    Raises
+    ------
+    DTypeError, ArgumentError
+        If x holds no floats, a bound is no number, or low lies above high.
+    """
+    x = as_float(x, "x")
+    bounds = (-math.inf if low is None else number("clip: low", low), math.inf if high is None else number("clip: high", high))
+    if bounds[0] > bounds[1]:
+        raise ArgumentError(f"clip: low must not lie above high, got {low} and {high}")
     return record(_unary("clip", x, *bounds), (x, lambda y, dy: _clip_grad(dy, x, *bounds)))
 
 
@@ -158,8 +202,21 @@ def _clip_grad(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
 
 
 def where(mask: Any, a: Any, b: Any) -> Tensor:
-    """a where the bool `mask` holds, else b."""
-    mask = as_tensor(mask)
+    """a where the mask holds, else b.
+
+    Parameters
+    ----------
+    mask
+        Bools.
+    a, b
+        Floats of one dtype; all three shapes broadcast. The mask has no gradient.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        If a dtype or a shape is not as above.
+    """
+    mask = as_tensor(mask, name="mask")
     if mask.dtype != np.bool_:
         raise DTypeError(f"where: mask must be bool, got {mask.dtype}")
     a, b = together(a=a, b=b)
@@ -169,22 +226,28 @@ def where(mask: Any, a: Any, b: Any) -> Tensor:
 
 
 def less(a: Any, b: Any) -> Tensor:
-    """a < b as a bool tensor, which has no gradient."""
+    """a < b as a bool tensor, which has no gradient, of floats a and b, whose shapes broadcast.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return Tensor(_binary("less", a, b, np.bool_))
 
 
 def less_equal(a: Any, b: Any) -> Tensor:
-    """a <= b as a bool tensor, which has no gradient."""
+    """a <= b as a bool tensor, which has no gradient, of floats a and b, whose shapes broadcast.
+
+    Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
+    """
     a, b = together(a=a, b=b)
     return Tensor(_binary("less_equal", a, b, np.bool_))
 
 
 def greater(a: Any, b: Any) -> Tensor:
-    """a > b as a bool tensor, which has no gradient."""
+    """a > b as a bool tensor, which has no gradient; raises what `less` raises."""
     return less(b, a)
 
 
 def greater_equal(a: Any, b: Any) -> Tensor:
-    """a >= b as a bool tensor, which has no gradient."""
+    """a >= b as a bool tensor, which has no gradient; raises what `less_equal` raises."""
     return less_equal(b, a)

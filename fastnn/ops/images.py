@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError, unknown_name
+from .._arguments import LARGEST, choice, items, number, whole
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Array, Tensor, as_float, record, run
 from ._operands import block, count, filled
 from .shape import window
@@ -53,7 +54,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0
     Parameters
     ----------
     input
-        Of any shape.
+        Floats of any shape.
     pad
         How many elements to put before and after: of the last dimension first, then of the one before it, and so on.
     mode
@@ -66,12 +67,13 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0
     ------
     ShapeError
         If `pad` has an odd length, more sizes than x, or a negative one; or a mirror image would be larger than x.
-    UnknownNameError
-        If there is no such mode.
+    DTypeError, UnknownNameError
+        If the input holds no floats, `pad` no ints, `value` is no number, or there is no such mode.
     """
     x = as_float(input)
-    if mode not in MODES_OF_PAD:
-        raise unknown_name("mode of pad", mode, MODES_OF_PAD)
+    choice("mode of pad", mode, MODES_OF_PAD)
+    pad = items("pad", pad, whole, "a sequence of ints")
+    value = number("pad: value", value)
     if len(pad) % 2 or len(pad) > 2 * x.ndim or any(n < 0 for n in pad):
         raise ShapeError(f"pad must hold two sizes of at least 0 for each of at most {x.ndim} dimensions, got {tuple(pad)}")
     around = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[::2], pad[1::2], strict=True))[::-1]
@@ -109,7 +111,7 @@ def interpolate(
     Parameters
     ----------
     input
-        (N, C, L), (N, C, H, W) or (N, C, D, H, W), as the mode allows.
+        (N, C, L), (N, C, H, W) or (N, C, D, H, W), as the mode allows; floats.
     size
         That of the result behind N and C: an int, or one for each dimension.
     scale_factor
@@ -127,12 +129,11 @@ def interpolate(
         If the input has another rank, or the result would be empty.
     ArgumentError
         Unless just one of size and scale_factor is given; if align_corners is given for "nearest".
-    UnknownNameError
-        If there is no such mode.
+    DTypeError, UnknownNameError
+        If the input holds no floats, size no ints or scale_factor no numbers, or there is no such mode.
     """
     x = as_float(input)
-    if mode not in RANKS:
-        raise unknown_name("mode of interpolation", mode, RANKS)
+    choice("mode of interpolation", mode, RANKS)
     if x.ndim not in RANKS[mode]:
         ranks = " or ".join(map(str, RANKS[mode]))
         raise ShapeError(f"interpolate: input must have {ranks} dimensions for mode {mode!r}, got shape {x.shape}")
@@ -152,13 +153,20 @@ def _target(shape: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[list[
     if (size is None) == (scale_factor is None):
         raise ArgumentError(f"interpolate: give either size or scale_factor, got size={size} and scale_factor={scale_factor}")
     name, given = ("size", size) if scale_factor is None else ("scale_factor", scale_factor)
-    values = tuple(given) if isinstance(given, (tuple, list)) else (given,) * len(shape)
+    many = given if isinstance(given, (tuple, list)) else (given,) * len(shape)
+    values: tuple[float, ...] = items(
+        f"interpolate: {name}", many, whole if scale_factor is None else _scale, "a number for each dimension"
+    )
     if len(values) != len(shape):
         raise ArgumentError(f"interpolate: {name} must be a number or {len(shape)} numbers, got {given}")
     sizes = [int(v) if scale_factor is None else math.floor(n * v) for n, v in zip(shape, values, strict=True)]
     if min(sizes) < 1 or 0 in shape:
         raise ShapeError(f"interpolate: {name} {given} makes {tuple(sizes)} of {shape}; neither may be empty")
     return sizes, [n / m if scale_factor is None else 1 / v for n, m, v in zip(shape, sizes, values, strict=True)]
+
+
+def _scale(name: str, value: Any) -> float:
+    return number(name, value, above=0, high=LARGEST)
 
 
 def _nearest(size: int, length: int, scale: float) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import whole
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..tensor import FLOATS, Array, Tensor, as_float, as_tensor, mode, record, run
 from ._operands import block, count, values_are_there
@@ -48,9 +49,9 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor
     Parameters
     ----------
     input
-        Integers in [0, V), of any shape.
+        Integers in [0, V), of any shape S.
     weight
-        (V, D)
+        The table (V, D), floats; the result has shape (*S, D).
     padding_idx
         A row of the weight, counted from the end if negative, that receives no gradient.
 
@@ -58,19 +59,21 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor
     ------
     ArgumentError
         If an integer or padding_idx lies outside the table.
+    DTypeError, ShapeError
+        If a dtype or the shape of the weight is not as above.
     """
     table = as_float(weight, "weight")
     if table.ndim != 2:
         raise ShapeError(f"embedding: weight must have shape (V, D), got {table.shape}")
     V = table.shape[0]
-    if padding_idx is not None and not -V <= padding_idx < V:
-        raise ArgumentError(f"embedding: padding_idx must lie between {-V} and {V - 1}, got {padding_idx}")
+    if padding_idx is not None:
+        padding_idx = whole("embedding: padding_idx", padding_idx, -V, V - 1)
     return _take(table, _indices(input, V, "embedding: input"), NO_ROW if padding_idx is None else padding_idx % V)
 
 
 def _indices(index: Any, size: int, name: str, negative: bool = False) -> Array:
     """`index` as int64 numbers from 0 to `size` - 1; `negative` ones count from the end where their values are known."""
-    t = as_tensor(index)
+    t = as_tensor(index, name=name)
     if t.dtype in FLOATS or t.dtype == np.bool_:
         raise DTypeError(f"{name} must hold integers, got {t.dtype}")
     from_end = negative and (values_are_there() or not isinstance(index, Tensor))

@@ -19,13 +19,13 @@ def matmul(a: Any, b: Any) -> Tensor:
     Parameters
     ----------
     a, b
-        Shapes (..., M, K) and (..., K, N) give (..., M, N); leading dimensions broadcast. A vector is taken as a row (a) or
-        a column (b), and that dimension is left out of the result.
+        Floats of one dtype. Shapes (..., M, K) and (..., K, N) give (..., M, N); leading dimensions broadcast. A vector is taken as a
+        row (a) or a column (b), and that dimension is left out of the result.
 
     Raises
     ------
-    ShapeError
-        If the sizes K differ, an operand has no dimension, or the leading dimensions do not broadcast.
+    ShapeError, DTypeError
+        If the sizes K differ, an operand has no dimension, the leading dimensions do not broadcast, or a dtype is not as above.
     """
     a, b = together(a=a, b=b)
     if not a.ndim or not b.ndim:
@@ -88,16 +88,16 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     Parameters
     ----------
     input
-        (..., in_features)
+        (..., in_features), floats.
     weight
         (out_features, in_features)
     bias
-        (out_features,) or None
+        (out_features,) or None; both have the input's dtype.
 
     Raises
     ------
-    ShapeError
-        If the sizes do not fit each other.
+    ShapeError, DTypeError
+        If shapes or dtypes are not as above.
     """
     x, weight = together(input=input, weight=weight)
     if weight.ndim != 2:
@@ -122,11 +122,16 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     Parameters
     ----------
     input1, input2
-        (..., in1_features) and (..., in2_features), with equal leading dimensions
+        (..., in1_features) and (..., in2_features), floats, with equal leading dimensions.
     weight
         (out_features, in1_features, in2_features)
     bias
-        (out_features,) or None
+        (out_features,) or None; all have the dtype of input1.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If shapes or dtypes are not as above.
     """
     a, b, weight = together(input1=input1, input2=input2, weight=weight)
     if weight.ndim != 3:

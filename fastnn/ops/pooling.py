@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import whole
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Array, Tensor, as_float, record, run
 from ._operands import block, count
@@ -33,7 +34,7 @@ def max_pool2d(
     Parameters
     ----------
     input
-        (N, C, H, W) or (C, H, W)
+        (N, C, H, W) or (C, H, W), floats.
     kernel_size, stride, padding, dilation
         An int, or one for height and one for width; stride None is kernel_size. What is padded is never the largest.
     ceil_mode
@@ -45,7 +46,7 @@ def max_pool2d(
     ------
     ShapeError
         If the input has another rank, or a window would hold no element of it.
-    ArgumentError
+    ArgumentError, DTypeError
         If padding is more than half of a window, or another argument is not as above.
     """
     return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
@@ -60,7 +61,10 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """`max_pool2d` of sequences (N, C, L) or (C, L)."""
+    """`max_pool2d` of float sequences (N, C, L) or (C, L): arguments are ints, and errors those that `max_pool2d` raises.
+
+    See `max_pool2d` for kernel_size, stride, padding, dilation, ceil_mode and return_indices. Raises ShapeError, ArgumentError, DTypeError.
+    """
     return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -86,7 +90,7 @@ def avg_pool2d(
 
     Raises
     ------
-    ShapeError, ArgumentError
+    ShapeError, ArgumentError, DTypeError
         As in `max_pool2d`.
     """
     return _avg_pool("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
@@ -95,7 +99,10 @@ def avg_pool2d(
 def avg_pool1d(
     input: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True
 ) -> Tensor:
-    """`avg_pool2d` of sequences (N, C, L) or (C, L)."""
+    """`avg_pool2d` of float sequences (N, C, L) or (C, L), whose arguments are ints.
+
+    See `avg_pool2d` for kernel_size, stride, padding, ceil_mode and count_include_pad. Raises ShapeError, ArgumentError, DTypeError.
+    """
     return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
@@ -105,30 +112,36 @@ def adaptive_avg_pool2d(input: Any, output_size: AdaptiveSize) -> Tensor:
     Parameters
     ----------
     input
-        (N, C, H, W) or (C, H, W)
+        (N, C, H, W) or (C, H, W), floats.
     output_size
         An int, or one for height and one for width; None keeps a size.
 
     Raises
     ------
-    ShapeError, ArgumentError
+    ShapeError, ArgumentError, DTypeError
         If they are not as above.
     """
     return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
 
 
 def adaptive_avg_pool1d(input: Any, output_size: AdaptiveSize) -> Tensor:
-    """`adaptive_avg_pool2d` of sequences (N, C, L) or (C, L)."""
+    """`adaptive_avg_pool2d` of float sequences (N, C, L) or (C, L) to output_size, an int. Raises what `adaptive_avg_pool2d` raises."""
     return _adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
 
 
 def adaptive_max_pool2d(input: Any, output_size: AdaptiveSize, return_indices: bool = False) -> Any:
-    """The largest values of the cells of `adaptive_avg_pool2d`; return_indices is that of `max_pool2d`."""
+    """The largest values of the cells of `adaptive_avg_pool2d`, whose input and output_size it has; return_indices is that of `max_pool2d`.
+
+    Raises ShapeError, ArgumentError or DTypeError as these do.
+    """
     return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
 def adaptive_max_pool1d(input: Any, output_size: AdaptiveSize, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool2d` of sequences (N, C, L) or (C, L)."""
+    """`adaptive_max_pool2d` of float sequences (N, C, L) or (C, L) to output_size, an int, with return_indices.
+
+    Raises ShapeError, ArgumentError or DTypeError as `adaptive_max_pool2d` does.
+    """
     return _adaptive_max_pool("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
@@ -162,16 +175,16 @@ def _avg_pool(
 ) -> Tensor:
     planes = Planes(owner, as_float(input), dims)
     kernel, strides, pad, size = _geometry(planes, kernel_size, stride, padding, (1, 1), ceil_mode)
-    if divisor == 0:
-        raise ArgumentError(f"{owner}: divisor_override must not be 0")
-    return planes.back(_linear("avg_pool2d", planes.images, size, *kernel, *strides, *pad, int(count_include_pad), divisor or 0))
+    if divisor is not None and whole(f"{owner}: divisor_override", divisor) == 0:
+        raise ArgumentError(f"{owner}: divisor_override must not be 0, got {divisor}")
+    return planes.back(_linear("avg_pool2d", planes.images, size, *kernel, *strides, *pad, int(bool(count_include_pad)), divisor or 0))
 
 
 def _adaptive_avg_pool(owner: str, dims: int, input: Any, output_size: AdaptiveSize) -> Tensor:
     planes = Planes(owner, as_float(input), dims)
     size = _cells(planes, output_size)
-    whole = size == (1, 1)
-    return planes.back(mean(planes.images, (2, 3), keepdims=True) if whole else _linear("adaptive_avg_pool2d", planes.images, size))
+    one = size == (1, 1)
+    return planes.back(mean(planes.images, (2, 3), keepdims=True) if one else _linear("adaptive_avg_pool2d", planes.images, size))
 
 
 def _adaptive_max_pool(owner: str, dims: int, input: Any, output_size: AdaptiveSize, return_indices: bool) -> Any:

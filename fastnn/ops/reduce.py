@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import number
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Array, Tensor, as_float, record, run
 from ._operands import Axes, axes_of, axis_of, block, count
@@ -45,16 +46,50 @@ def _total(kernel: str, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Arr
 
 
 def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The sum over `axis` (one, several, or None for all)."""
-    x = as_float(x)
+    """The sum over `axis`.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    axis
+        An int, several, or None for all.
+    keepdims
+        Whether a reduced dimension stays, with size 1.
+
+    Raises
+    ------
+    DTypeError
+        If x holds no floats, or an axis is no int.
+    ShapeError
+        If there is no such axis, or one is there twice.
+    """
+    x = as_float(x, "x")
     axes = axes_of(axis, x.ndim)
     kept = _kept(x.shape, axes)
     return record(_total("reduce_sum", x, axes, keepdims), (x, lambda y, dy: broadcast_to(reshape(dy, kept), x.shape)))
 
 
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The mean over `axis` (one, several, or None for all)."""
-    x = as_float(x)
+    """The mean over `axis`; NaN where there is no element.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    axis
+        An int, several, or None for all.
+    keepdims
+        Whether a reduced dimension stays, with size 1.
+
+    Raises
+    ------
+    DTypeError
+        If x holds no floats, or an axis is no int.
+    ShapeError
+        If there is no such axis, or one is there twice.
+    """
+    x = as_float(x, "x")
     axes = axes_of(axis, x.ndim)
     kept = _kept(x.shape, axes)
     share = 1 / (count(x.shape[a] for a in axes) or 1)
@@ -62,12 +97,34 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 def var(x: Any, axis: Axes = None, keepdims: bool = False, correction: float = 1) -> Tensor:
-    """The variance over `axis`: the sum of squared distances from the mean, divided by their number minus `correction`."""
-    x = as_float(x)
+    """The variance over `axis`: the sum of squared distances from the mean, divided by their number minus `correction`.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    axis
+        An int, several, or None for all.
+    keepdims
+        Whether a reduced dimension stays, with size 1.
+    correction
+        1 for the unbiased estimate, 0 for the mean squared distance.
+
+    Raises
+    ------
+    DTypeError
+        If x holds no floats, or an axis is no int.
+    ShapeError
+        If there is no such axis, or one is there twice.
+    ArgumentError
+        If there are no more elements than `correction`.
+    """
+    x = as_float(x, "x")
     axes = axes_of(axis, x.ndim)
+    correction = number("var: correction", correction)
     freedom = count(x.shape[a] for a in axes) - correction
     if freedom <= 0:
-        raise ArgumentError(f"var: needs more than {correction} elements along axis {axis}, got shape {x.shape}")
+        raise ArgumentError(f"var: needs more than {correction:g} elements along axis {axis}, got shape {x.shape}")
     if len(_runs(axes)) > 1:
         others = tuple(i for i in range(x.ndim) if i not in axes)
         last = var(permute(x, others + axes), tuple(range(len(others), x.ndim)), correction=correction)
@@ -80,18 +137,69 @@ def var(x: Any, axis: Axes = None, keepdims: bool = False, correction: float = 1
 
 
 def max(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The largest value over `axis`; NaN wins. The gradient goes to the first element that has it."""
+    """The largest value over `axis`; NaN wins. The gradient goes to the first element that has it.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    axis
+        An int, several, or None for all.
+    keepdims
+        Whether a reduced dimension stays, with size 1.
+
+    Raises
+    ------
+    DTypeError
+        If x holds no floats, or an axis is no int.
+    ShapeError
+        If there is no such axis, or one is there twice, or there is no element.
+    """
     return _extreme("reduce_max", x, axis, keepdims)
 
 
 def min(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The smallest value over `axis`; NaN wins. The gradient goes to the first element that has it."""
+    """The smallest value over `axis`; NaN wins. The gradient goes to the first element that has it.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    axis
+        An int, several, or None for all.
+    keepdims
+        Whether a reduced dimension stays, with size 1.
+
+    Raises
+    ------
+    DTypeError
+        If x holds no floats, or an axis is no int.
+    ShapeError
+        If there is no such axis, or one is there twice, or there is no element.
+    """
     return _extreme("reduce_min", x, axis, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Where the largest value lies along `axis`, or among all elements: int64, without a gradient."""
-    x = as_float(x)
+    """Where the largest value lies along `axis`, the first place if there are several: int64, without a gradient.
+
+    Parameters
+    ----------
+    x
+        Floats of any shape.
+    axis
+        An int, or None for the place among all elements.
+    keepdims
+        Whether the reduced dimension stays, with size 1.
+
+    Raises
+    ------
+    DTypeError
+        If x holds no floats, or an axis is no int.
+    ShapeError
+        If there is no such axis, or there is no element.
+    """
+    x = as_float(x, "x")
     axes = axes_of(None if axis is None else axis_of(axis, x.ndim), x.ndim)
     _, index = _found("reduce_max", x, axes)
     return Tensor(index.reshape(_kept(x.shape, axes, keepdims)))
@@ -108,7 +216,7 @@ def _found(kernel: str, x: Tensor, axes: tuple[int, ...]) -> tuple[Array, Array]
 
 
 def _extreme(kernel: str, x: Any, axis: Axes, keepdims: bool) -> Tensor:
-    x = as_float(x)
+    x = as_float(x, "x")
     axes = axes_of(axis, x.ndim)
     if len(runs := _runs(axes)) > 1:
         for axes_of_run in runs:

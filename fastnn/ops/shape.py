@@ -1,4 +1,4 @@
-"""Shapes: operations that move or view elements without computing with them."""
+"""Shapes: operations that move or view elements, of any supported dtype, without computing with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import items, iterable, whole
 from ..errors import ArgumentError, ShapeError
 from ..tensor import DTYPES, FLOATS, Array, Tensor, as_tensor, one_of, record, run
 from ._operands import Axes, axes_of, axis_of, count, dense, filled, reshaped, shape_of
@@ -19,8 +20,21 @@ def _view(x: Tensor, data: Array) -> Tensor:
 
 
 def reshape(x: Any, *shape: Any) -> Tensor:
-    """x in another shape with as many elements; one size may be -1, which stands for what is left."""
-    x = as_tensor(x)
+    """x in another shape with as many elements; a view where memory allows.
+
+    Parameters
+    ----------
+    x
+        Of any shape and dtype.
+    *shape
+        The sizes, one by one or as one sequence; one of them may be -1, which stands for what is left.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the sizes do not hold just the elements of x, or are no ints.
+    """
+    x = as_tensor(x, name="x")
     sizes = shape_of(shape)
     known = count(n for n in sizes if n != -1)
     if sizes.count(-1) > 1 or any(n < -1 for n in sizes):
@@ -33,8 +47,11 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 
 
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """x with the dimensions from start_dim to end_dim merged into one."""
-    x = as_tensor(x)
+    """x, of any dtype, with the dimensions from start_dim to end_dim merged into one; a view where memory allows.
+
+    Raises ShapeError if there are no such dimensions or start_dim lies behind end_dim, DTypeError if they are no ints.
+    """
+    x = as_tensor(x, name="x")
     if x.ndim == 0:
         return reshape(x, 1)
     start, end = axis_of(start_dim, x.ndim, "start_dim"), axis_of(end_dim, x.ndim, "end_dim")
@@ -44,34 +61,46 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
-    """x with dimension `dim` taken apart into `sizes`, one of which may be -1: what is left."""
-    x = as_tensor(x)
+    """x, of any dtype, with dimension `dim` taken apart into `sizes`, one of which may be -1: what is left.
+
+    Raises ShapeError if there is no such dimension or the sizes do not fit it, DTypeError if they are no ints.
+    """
+    x = as_tensor(x, name="x")
     at = axis_of(dim, x.ndim, "dim")
-    parts = shape_of((tuple(sizes),))
+    parts = items("unflatten: sizes", sizes, whole, "a sequence of whole numbers")
     known = count(n for n in parts if n != -1)
-    whole = tuple(x.shape[at] // max(known, 1) if n == -1 else n for n in parts)
-    if not parts or min(parts) < -1 or parts.count(-1) > 1 or count(whole) != x.shape[at]:
+    filled_in = tuple(x.shape[at] // max(known, 1) if n == -1 else n for n in parts)
+    if not parts or min(parts) < -1 or parts.count(-1) > 1 or count(filled_in) != x.shape[at]:
         raise ShapeError(f"unflatten: dimension {dim} of shape {x.shape} does not fit the sizes {parts}")
-    return reshape(x, (*x.shape[:at], *whole, *x.shape[at + 1 :]))
+    return reshape(x, (*x.shape[:at], *filled_in, *x.shape[at + 1 :]))
 
 
 def squeeze(x: Any, dim: Axes = None) -> Tensor:
-    """x without the dimensions `dim` where their size is 1; None: without any dimension of size 1."""
-    x = as_tensor(x)
+    """x, of any dtype, without the dimensions `dim` (an int or several) where their size is 1; None: without any dimension of size 1.
+
+    Raises ShapeError if there is no such dimension, DTypeError if one is no int.
+    """
+    x = as_tensor(x, name="x")
     dropped = axes_of(dim, x.ndim, "dim")
     return _view(x, reshaped(x.data, tuple(n for i, n in enumerate(x.shape) if n != 1 or i not in dropped)))
 
 
 def unsqueeze(x: Any, dim: int) -> Tensor:
-    """x with a new dimension of size 1 at position `dim`."""
-    x = as_tensor(x)
+    """x, of any dtype, with a new dimension of size 1 at position `dim`; a view.
+
+    Raises ShapeError if there is no such position, DTypeError if it is no int.
+    """
+    x = as_tensor(x, name="x")
     at = axis_of(dim, x.ndim + 1, "dim")
     return _view(x, np.expand_dims(x.data, at))
 
 
 def permute(x: Any, *dims: Any) -> Tensor:
-    """x with its dimensions in the order `dims`; a view."""
-    x = as_tensor(x)
+    """x, of any dtype, with its dimensions in the order `dims`, ints one by one or as one sequence; a view.
+
+    Raises ShapeError unless `dims` names each dimension once, DTypeError if one is no int.
+    """
+    x = as_tensor(x, name="x")
     given = shape_of(dims)
     order = tuple(axis_of(d, x.ndim, "dims") for d in given)
     if sorted(order) != list(range(x.ndim)):
@@ -81,27 +110,33 @@ def permute(x: Any, *dims: Any) -> Tensor:
 
 
 def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
-    """x with the dimensions dim0 and dim1 swapped; a view."""
-    x = as_tensor(x)
+    """x, of any dtype, with the dimensions dim0 and dim1 swapped; a view.
+
+    Raises ShapeError if there are no such dimensions, DTypeError if they are no ints.
+    """
+    x = as_tensor(x, name="x")
     i, j = axis_of(dim0, x.ndim, "dim0"), axis_of(dim1, x.ndim, "dim1")
     return record(x.data.swapaxes(i, j), (x, lambda y, dy: transpose(dy, i, j)))
 
 
 def reverse_dims(x: Any) -> Tensor:
-    """x with its dimensions in reverse order, the transpose of a matrix; a view."""
-    x = as_tensor(x)
+    """x, of any dtype, with its dimensions in reverse order, the transpose of a matrix; a view."""
+    x = as_tensor(x, name="x")
     return record(x.data.T, (x, lambda y, dy: reverse_dims(dy)))
 
 
 def contiguous(x: Any) -> Tensor:
-    """x in C-contiguous memory: itself where it is already, else a copy."""
+    """x, of any dtype, in C-contiguous memory: itself where it is already, else a copy."""
     t = as_tensor(x)
     return t if t.data.flags.c_contiguous else record(dense(t.data), (t, lambda y, dy: dy))
 
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
-    """x repeated along new or one-element dimensions until it has `shape`; a view."""
-    x = as_tensor(x)
+    """x, of any dtype, repeated along new or one-element dimensions until it has `shape`, ints one by one or as one sequence; a view.
+
+    Raises ShapeError if it does not broadcast to it, DTypeError if a size is no int.
+    """
+    x = as_tensor(x, name="x")
     sizes = shape_of(shape)
     try:
         data = np.broadcast_to(x.data, sizes)
@@ -111,7 +146,10 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
 
 
 def astype(x: Any, dtype: Any) -> Tensor:
-    """x converted to `dtype`, one of the supported dtypes; a gradient passes between float32 and float64."""
+    """x converted to `dtype`: float32, float64, int64, uint8 or bool; a gradient passes between float32 and float64.
+
+    Raises DTypeError for other dtypes.
+    """
     t = as_tensor(x)
     wanted = one_of(DTYPES, dtype, "astype: ")
     if wanted == t.dtype:
@@ -123,14 +161,28 @@ def astype(x: Any, dtype: Any) -> Tensor:
 
 def _alike(tensors: Sequence[Any]) -> list[Tensor]:
     """The tensors with one dtype: that of the first one that is no plain array, which plain arrays take on."""
+    tensors = iterable("tensors", tensors, "a sequence of tensors")
     if not tensors:
-        raise ArgumentError("tensors: give at least one")
-    like = as_tensor(next((t for t in tensors if isinstance(t, Tensor)), tensors[0]))
+        raise ArgumentError("tensors: give at least one, got none")
+    like = as_tensor(next((t for t in tensors if isinstance(t, Tensor)), tensors[0]), name="tensors[0]")
     return [as_tensor(t, like, f"tensors[{i}]") for i, t in enumerate(tensors)]
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """The tensors joined along `axis`; their other sizes must be equal."""
+    """The tensors joined along an axis.
+
+    Parameters
+    ----------
+    tensors
+        At least one, all of one dtype, with equal sizes but for those along the axis.
+    axis
+        An int.
+
+    Raises
+    ------
+    ArgumentError, DTypeError, ShapeError
+        If an argument is not as above.
+    """
     parts = _alike(tensors)
     first = parts[0]
     at = axis_of(axis, first.ndim)
@@ -150,21 +202,38 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, joined along a new dimension at position `dim`."""
+    """The tensors, at least one, all of one shape and dtype, joined along a new dimension at position `dim`.
+
+    Raises ArgumentError, DTypeError or ShapeError if they are not.
+    """
     return concatenate([unsqueeze(t, dim) for t in _alike(tensors)], dim)
 
 
 def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """x cut along `dim` into pieces of `split_size`, the last one being what is left, or of the given sizes."""
-    x = as_tensor(x)
+    """x cut along a dimension; the pieces are views.
+
+    Parameters
+    ----------
+    x
+        Of any shape and dtype.
+    split_size
+        The size of the pieces, the last one being what is left; or the size of each of them.
+    dim
+        The dimension.
+
+    Raises
+    ------
+    ShapeError, ArgumentError, DTypeError
+        If there is no such dimension, or the sizes are not positive ints, or do not add up to that of the dimension.
+    """
+    x = as_tensor(x, name="x")
     at = axis_of(dim, x.ndim, "dim")
     size = x.shape[at]
-    if isinstance(split_size, int):
-        if split_size < 1:
-            raise ArgumentError(f"split: split_size must be at least 1, got {split_size}")
+    if not isinstance(split_size, (tuple, list)):
+        split_size = whole("split: split_size", split_size, 1)
         sizes = [min(split_size, size - start) for start in range(0, size, split_size)] or [0]
     else:
-        sizes = list(split_size)
+        sizes = list(items("split: split_size", split_size, whole, "an int, or ints"))
         if sum(sizes) != size or any(n < 0 for n in sizes):
             raise ShapeError(f"split: sizes must not be negative and add up to {size}, got {sizes}")
     edges = np.cumsum([0, *sizes]).tolist()
@@ -172,10 +241,12 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor
 
 
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """x cut along `dim` into at most `chunks` pieces of equal size, but for the last one."""
-    x = as_tensor(x)
-    if chunks < 1:
-        raise ArgumentError(f"chunk: chunks must be at least 1, got {chunks}")
+    """x, of any dtype, cut along `dim` into at most `chunks` pieces of equal size, but for the last one; they are views.
+
+    Raises ShapeError if there is no such dimension, ArgumentError or DTypeError unless `chunks` is an int of at least 1.
+    """
+    x = as_tensor(x, name="x")
+    chunks = whole("chunk: chunks", chunks, 1)
     size = x.shape[axis_of(dim, x.ndim, "dim")]
     return split(x, max(1, -(-size // chunks)), dim)
 

@@ -15,12 +15,38 @@ from .shape import transpose
 
 
 def softmax(input: Any, dim: int = -1) -> Tensor:
-    """y_i = exp(x_i) / sum_j exp(x_j) along `dim`."""
+    """y_i = exp(x_i) / sum_j exp(x_j) along `dim`, computed without overflow.
+
+    Parameters
+    ----------
+    input
+        x, floats of any shape.
+    dim
+        The dimension along which the values belong together.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        If the input holds no floats, or there is no such dimension.
+    """
     return _along("softmax", input, dim, lambda y, dy: y * (dy - sum(dy * y, -1, keepdims=True)))
 
 
 def log_softmax(input: Any, dim: int = -1) -> Tensor:
-    """y_i = x_i - ln sum_j exp(x_j) along `dim`."""
+    """y_i = x_i - ln sum_j exp(x_j) along `dim`, computed without overflow.
+
+    Parameters
+    ----------
+    input
+        x, floats of any shape.
+    dim
+        The dimension along which the values belong together.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        If the input holds no floats, or there is no such dimension.
+    """
     return _along("log_softmax", input, dim, lambda y, dy: dy - exp(y) * sum(dy, -1, keepdims=True))
 
 

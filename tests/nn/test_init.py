@@ -104,9 +104,9 @@ def test_a_model_is_the_same_from_the_same_seed() -> None:
 MATRIX = fastnn.tensor(np.ones((2, 3)))
 VECTOR = fastnn.tensor(np.ones(3))
 REFUSED = {
-    "uniform upside down": (lambda: init.uniform_(MATRIX, 1, 0), errors.ArgumentError, "a=1, b=0"),
-    "negative spread": (lambda: init.normal_(MATRIX, 0, -1), errors.ArgumentError, "std must not be negative, got -1"),
-    "negative truncated spread": (lambda: init.trunc_normal_(MATRIX, std=-1), errors.ArgumentError, "std must not be negative"),
+    "uniform upside down": (lambda: init.uniform_(MATRIX, 1, 0), errors.ArgumentError, "b must be at least 1, got 0"),
+    "negative spread": (lambda: init.normal_(MATRIX, 0, -1), errors.ArgumentError, "std must be at least 0, got -1"),
+    "negative truncated spread": (lambda: init.trunc_normal_(MATRIX, std=-1), errors.ArgumentError, "std must be at least 0"),
     "nothing left by truncation": (
         lambda: init.trunc_normal_(MATRIX, a=9, b=10),
         errors.ArgumentError,

@@ -108,7 +108,7 @@ ERRORS = [
     (lambda: F.gelu(X, approximate="tan"), errors.UnknownNameError, "'tan'.*did you mean 'tanh'"),
     (lambda: F.celu(X, 0.0), errors.ArgumentError, "alpha"),
     (lambda: F.softplus(X, 0.0), errors.ArgumentError, "beta"),
-    (lambda: F.hardtanh(X, 1.0, -1.0), errors.ArgumentError, "min_val"),
+    (lambda: F.hardtanh(X, 1.0, -1.0), errors.ArgumentError, "max_val must be at least 1, got -1"),
     (lambda: F.prelu(X, np.ones(2)), errors.ShapeError, "1 or 3.*\\(2,\\)"),
     (lambda: F.maxout(X, 2), errors.ShapeError, "multiple"),
     (lambda: F.maxout(X, -3), errors.ShapeError, "-3"),
