@@ -39,7 +39,7 @@ LAYERS = [
     {"models"},
     {"nn", "optim", "losses", "files", "data", "datasets"},
     {"ops", "tensor", "random"},
-    {"backend", "errors"},
+    {"backend", "errors", "_arguments"},
     {"kernels"},
 ]
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
