@@ -72,7 +72,7 @@ def choice(kind: str, name: Any, known: Collection[str]) -> str:
     return name
 
 
-def instance(name: str, value: Any, kind: type[T], wanted: str) -> T:
+def instance(name: str, value: T, kind: Any, wanted: str) -> T:
     """`value` if it is of this kind. Raises DTypeError."""
     if not isinstance(value, kind):
         raise DTypeError(f"{name} must be {wanted}, got {_shown(value)}")

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ._arguments import instance
 from .errors import DTypeError, StateError
 from .nn.module import Module
 
@@ -33,8 +34,14 @@ def save(state: Module | Mapping[str, Any], path: str | os.PathLike[str], metada
     Raises
     ------
     DTypeError
-        If a value is no array of numbers, or a note is no text.
+        If `state` is neither, a value is no array of numbers, `path` is no path, or a note is no text; nothing is written then.
     """
+    _check_path(path)
+    if not isinstance(state, Module):
+        instance("state", state, Mapping, "a module, or a mapping from names to arrays")
+    notes = {} if metadata is None else dict(instance("metadata", metadata, Mapping, "a mapping from text to text"))
+    for name in () if isinstance(state, Module) else state:
+        instance("the names in state", name, str, "text")
     from safetensors.numpy import save as to_bytes
 
     arrays = {}
@@ -43,14 +50,17 @@ def save(state: Module | Mapping[str, Any], path: str | os.PathLike[str], metada
         if array.dtype.kind not in "biuf":
             raise DTypeError(f"save(): {name} must hold numbers, got dtype {array.dtype}")
         arrays[name] = array.copy(order="C")  # the writer ignores strides
-    notes = dict(metadata or {})
     if not all(isinstance(text, str) for pair in notes.items() for text in pair):
         raise DTypeError(f"save(): metadata must map text to text, got {notes!r}")
     write_atomically(path, to_bytes(arrays, metadata=notes or None))
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """The arrays of a safetensors file, by name: what `Module.load_state_dict` takes. Raises StateError if the file is damaged."""
+    """The arrays of a safetensors file, by name: what `Module.load_state_dict` takes.
+
+    Raises StateError if the file is damaged, DTypeError if `path` is no path, OSError if the file cannot be read.
+    """
+    _check_path(path)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -61,7 +71,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The notes kept with a safetensors file. Raises StateError if the file is damaged."""
+    """The notes kept with a safetensors file. Raises what `load` raises."""
+    _check_path(path)
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -69,6 +80,10 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
             return dict(file.metadata() or {})
     except SafetensorError as error:
         raise StateError(f"{os.fspath(path)} is not a whole safetensors file: {error}") from error
+
+
+def _check_path(path: Any) -> None:
+    instance("path", path, (str, os.PathLike), "a path")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import kernels
+from ._arguments import function as callable_
+from ._arguments import items, whole
 from .errors import ArgumentError, DTypeError, ShapeError, StateError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -405,9 +407,16 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
         Takes tensors (or arrays, or numbers) and returns a tensor with one element.
     argnums
         The position of the argument, or of several, to differentiate by; of several, the gradients come as a tuple.
+
+    Raises
+    ------
+    DTypeError
+        If `function` is none, or `argnums` holds no ints. The function that is returned raises ArgumentError if there is no such argument,
+        DTypeError if it holds no floats, ShapeError if the result has more than one element.
     """
-    single = isinstance(argnums, int)
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    callable_("function", function)
+    single = isinstance(argnums, (int, np.integer))
+    positions = items("argnums", [argnums] if single else argnums, whole, "an int, or ints")
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
         values = list(args)
@@ -444,7 +453,7 @@ def _variable(x: Tensor) -> Tensor:
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that returns the gradient of `function`, a scalar function of its arguments.
+    """A function that returns the gradient of `function`, a scalar function of its arguments; it raises what `value_and_grad` does.
 
     >>> grad(lambda x: (x**2).sin())(3.0)  # cos(x^2) 2x
     """

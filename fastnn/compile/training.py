@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import number
 from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
 from ..kernels import Instruction, Program
 from ..losses import Loss
@@ -39,6 +40,7 @@ class TrainingStep:
             raise DTypeError(f"model must be a module, got {type(model).__name__}")
         if not isinstance(optimizer, Optimizer):
             raise DTypeError(f"optimizer must be an optimiser of the model's parameters, got {type(optimizer).__name__}")
+        clip_norm = None if clip_norm is None else number("clip_norm", clip_norm, above=0)
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -269,6 +271,8 @@ def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip
     UnknownNameError
         If there is no loss of that name.
     DTypeError
-        If `model` is no module or `optimizer` no optimiser.
+        If `model` is no module, `optimizer` no optimiser, or `clip_norm` no number.
+    ArgumentError
+        If `clip_norm` is not positive.
     """
     return TrainingStep(model, get_loss(loss), optimizer, clip_norm)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import items, number
 from ..errors import ArgumentError, ShapeError
 from ..nn import Module
 from ..nn import functional as F
@@ -127,13 +128,13 @@ class Normalize(Module):
 
     Raises
     ------
-    ArgumentError
-        If there are not as many means as deviations, or a deviation is not above 0.
+    ArgumentError, DTypeError
+        If there are not as many means as deviations, a deviation is not above 0, or one is no number.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.mean = tuple(within("Normalize", "mean", m) for m in mean)
-        self.std = tuple(within("Normalize", "std", s) for s in std)
+        self.mean = items("Normalize: mean", mean, number, "a sequence of numbers")
+        self.std = items("Normalize: std", std, number, "a sequence of numbers")
         if len(self.mean) != len(self.std) or not self.mean or min(self.std) <= 0:
             raise ArgumentError(f"Normalize: give a mean and a std above 0 for each channel, got {self.mean} and {self.std}")
 

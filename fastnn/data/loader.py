@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import ArgumentError
+from .._arguments import whole
+from ..errors import DTypeError
 from .dataset import Dataset
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -19,7 +20,7 @@ class DataLoader:
     Parameters
     ----------
     dataset
-        What to read from.
+        What to read from: a `Dataset`, or an object that has its `__len__` and `batch`.
     batch_size
         Examples in a batch; the last one may be smaller.
     shuffle
@@ -31,8 +32,8 @@ class DataLoader:
 
     Raises
     ------
-    ArgumentError
-        If `batch_size` is not a positive whole number.
+    DTypeError, ArgumentError
+        If `dataset` is no data set, `batch_size` no positive whole number, or `generator` neither a generator nor a seed of at least 0.
     """
 
     def __init__(
@@ -43,10 +44,14 @@ class DataLoader:
         drop_last: bool = False,
         generator: np.random.Generator | int | None = None,
     ) -> None:
+        if not hasattr(dataset, "batch") or not hasattr(dataset, "__len__") or isinstance(dataset, type):
+            raise DTypeError(f"dataset must be a data set, with a length and batches, got {type(dataset).__name__}")
         self.dataset = dataset
         self.batch_size = check_batch_size(batch_size)
         self.shuffle = shuffle
         self.drop_last = drop_last
+        if generator is not None and not isinstance(generator, np.random.Generator):
+            generator = whole("generator", generator, 0)
         self.generator = np.random.default_rng(generator)
 
     def __len__(self) -> int:
@@ -69,7 +74,5 @@ def batches(count: int, batch_size: int, rng: np.random.Generator | None = None,
 
 
 def check_batch_size(size: Any) -> int:
-    """`size` as an int. Raises ArgumentError unless it is a positive whole number."""
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise ArgumentError(f"batch_size must be a whole number of at least 1, got {size!r}")
-    return int(size)
+    """`size` as an int. Raises DTypeError unless it is a whole number, ArgumentError unless it is positive."""
+    return whole("batch_size", size, 1)

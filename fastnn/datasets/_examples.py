@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from .._arguments import number, whole
 from ..errors import ArgumentError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -63,9 +64,12 @@ class Examples:
 
         Raises
         ------
-        ArgumentError
-            If `test_size` leaves a part empty.
+        ArgumentError, DTypeError
+            If `test_size` leaves a part empty or is no number, or `seed` is no whole number of at least 0.
         """
+        seed = whole("seed", seed, 0)
+        if number("test_size", test_size, 0, 1) in (0, 1):
+            raise ArgumentError(f"test_size must lie above 0 and below 1, got {test_size}")
         held_out = _held_out(self.y if self.task == "classification" else np.zeros(len(self.y), np.int64), test_size, seed)
         order = np.random.default_rng(seed).permutation(len(self.x))
         train, test = order[~held_out[order]], order[held_out[order]]
@@ -82,8 +86,6 @@ class Examples:
 
 def _held_out(labels: Array, share: float, seed: int) -> Array:
     """A mask of the held-out examples: the same share of each class."""
-    if not 0 < share < 1:
-        raise ArgumentError(f"test_size must lie above 0 and below 1, got {share}")
     rng = np.random.default_rng(seed)
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import nn
+from .._arguments import items, number, whole
 from ..errors import DTypeError, unknown_name
 from ..nn.activation import ACTIVATIONS
 
@@ -26,8 +27,13 @@ def norm_layers(choice: Part | None, features: int, dtype: Any) -> list[nn.Modul
 
 
 def dropout_layers(p: float) -> list[nn.Module]:
-    """A new dropout, or nothing for p = 0."""
-    return [] if p == 0 else [nn.Dropout(p)]
+    """A new dropout, or nothing for p = 0. Raises DTypeError or ArgumentError unless p is a number from 0 to 1."""
+    return [] if number("dropout", p, 0, 1) == 0 else [nn.Dropout(p)]
+
+
+def widths(name: str, sizes: Any) -> tuple[int, ...]:
+    """A sequence of sizes, each at least 1. Raises DTypeError or ArgumentError."""
+    return items(name, sizes, lambda each, size: whole(each, size, 1), "a sequence of sizes such as [128, 64]")
 
 
 def build(kind: str, choice: Part, table: Mapping[str, Callable[..., nn.Module]], *args: Any, **kwargs: Any) -> nn.Module:
@@ -36,6 +42,8 @@ def build(kind: str, choice: Part, table: Mapping[str, Callable[..., nn.Module]]
         if choice not in table:
             raise unknown_name(kind, choice, table)
         choice = table[choice]
+    if isinstance(choice, type) and not issubclass(choice, nn.Module):
+        raise DTypeError(f"{kind} must be a name or a class such as {next(iter(table.values())).__name__}, got {choice.__name__}")
     module = choice(*args, **kwargs) if callable(choice) and not isinstance(choice, nn.Module) else None
     if not isinstance(module, nn.Module):
         raise DTypeError(f"{kind} must be a name or a class such as {next(iter(table.values())).__name__}, got {choice!r}")

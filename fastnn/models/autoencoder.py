@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 from .. import nn
+from .._arguments import instance, iterable
 from ..errors import ArgumentError
 from ..tensor import Tensor
-from ._parts import Part, activation_layer
+from ._parts import Part, activation_layer, widths
 from .mlp import mlp
 
 
@@ -22,11 +23,16 @@ class Autoencoder(nn.Module):
         From the input to the code.
     decoder
         From the code back to the shape of the input.
+
+    Raises
+    ------
+    DTypeError
+        If one of them is no module.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder = instance("encoder", encoder, nn.Module, "a module")
+        self.decoder = instance("decoder", decoder, nn.Module, "a module")
 
     def encode(self, x: Any) -> Tensor:
         """The hidden code of x."""
@@ -55,7 +61,13 @@ def autoencoder(in_features: int, hidden: Sequence[int], code: int, activation: 
         The size of the hidden code, which is linear.
     activation, dtype
         As for `mlp`.
+
+    Raises
+    ------
+    DTypeError, ArgumentError, UnknownNameError
+        If an argument is not as above.
     """
+    hidden = widths("hidden", hidden)
     return Autoencoder(
         mlp(in_features, hidden, code, activation, dtype=dtype), mlp(code, list(reversed(hidden)), in_features, activation, dtype=dtype)
     )
@@ -84,20 +96,24 @@ def conv_autoencoder(
     Raises
     ------
     ArgumentError
-        If H or W cannot be halved as often.
+        If H or W cannot be halved as often, or there is no step.
+    DTypeError, UnknownNameError
+        If a size is no whole number, or there is no such activation.
     """
-    C, H, W = image_shape
+    if len(iterable("image_shape", image_shape, "(C, H, W)")) != 3:
+        raise ArgumentError(f"conv_autoencoder: image_shape must be (C, H, W), got {image_shape}")
+    (C, H, W), channels = widths("image_shape", image_shape), widths("channels", channels)
     shrinkage = 2 ** len(channels)
     if not channels or H % shrinkage or W % shrinkage:
         raise ArgumentError(f"conv_autoencoder: H and W must be multiples of {shrinkage} for {len(channels)} steps, got {H} and {W}")
     middle = (channels[-1], H // shrinkage, W // shrinkage)
     features = middle[0] * middle[1] * middle[2]
-    widths = [C, *channels]
+    steps = [C, *channels]
     encoder: list[nn.Module] = []
-    for before, after in pairwise(widths):
+    for before, after in pairwise(steps):
         encoder += [nn.Conv2d(before, after, 3, 2, 1, dtype=dtype), activation_layer(activation, dtype)]
     encoder += [nn.Flatten(), nn.Linear(features, code, dtype=dtype)]
     decoder: list[nn.Module] = [nn.Linear(code, features, dtype=dtype), nn.Unflatten(1, middle)]
-    for before, after in pairwise(reversed(widths)):
+    for before, after in pairwise(reversed(steps)):
         decoder += [activation_layer(activation, dtype), nn.ConvTranspose2d(before, after, 3, 2, 1, 1, dtype=dtype)]
     return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder))

@@ -28,6 +28,11 @@ def lenet5(
         "max", "avg", or what is called with the size of the windows to build one.
     dtype
         float32 (the default) or float64.
+
+    Raises
+    ------
+    DTypeError, ArgumentError, UnknownNameError
+        If an argument is not as above.
     """
 
     def act() -> nn.Module:

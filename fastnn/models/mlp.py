@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
-from ..errors import ArgumentError
-from ._parts import Part, activation_layer, dropout_layers, norm_layers
+from .._arguments import whole
+from ._parts import Part, activation_layer, dropout_layers, norm_layers, widths
 
 
 def mlp(
@@ -35,9 +35,14 @@ def mlp(
         None, "layer_norm", "rms_norm", "batch_norm", or a class.
     dtype
         float32 (the default) or float64.
+
+    Raises
+    ------
+    DTypeError, ArgumentError, UnknownNameError
+        If a size is no whole number of at least 1, dropout is not between 0 and 1, a name is in no table, or a dtype is not as above.
     """
     layers: list[nn.Module] = []
-    for width in hidden:
+    for width in widths("hidden", hidden):
         layers += [nn.Linear(in_features, width, dtype=dtype), *norm_layers(norm, width, dtype), activation_layer(activation, dtype)]
         layers += dropout_layers(dropout)
         in_features = width
@@ -68,9 +73,13 @@ def residual_mlp(
         The number of blocks, 0 or more; each holds two `Linear` layers.
     activation, dropout, norm, dtype
         As for `mlp`.
+
+    Raises
+    ------
+    DTypeError, ArgumentError, UnknownNameError
+        If an argument is not as above.
     """
-    if depth < 0:
-        raise ArgumentError(f"residual_mlp: depth must not be negative, got {depth}")
+    depth = whole("residual_mlp: depth", depth, 0)
 
     def block() -> nn.Residual:
         return nn.Residual(

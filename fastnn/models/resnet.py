@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import nn
-from ..errors import ArgumentError, unknown_name
+from .._arguments import choice, whole
+from ..errors import ArgumentError, DTypeError
 from ..nn import functional as F
 from ..nn import init
 from ..tensor import Tensor
+from ._parts import widths as sizes
 from ._residual_blocks import SHORTCUTS, BasicBlock, Block, Bottleneck, convolution
 
 
@@ -40,6 +42,8 @@ class ResNet(nn.Module):
     ------
     UnknownNameError
         If there is no such shortcut.
+    DTypeError, ArgumentError
+        If `block` is no class of blocks, there are not as many widths as depths, or a number is no whole one of at least 1.
     """
 
     bn1: nn.Module | None
@@ -58,8 +62,13 @@ class ResNet(nn.Module):
         preactivation: bool = False,
         dtype: Any = None,
     ) -> None:
-        if shortcut is not None and shortcut not in SHORTCUTS:
-            raise unknown_name("shortcut", shortcut, SHORTCUTS)
+        if not isinstance(block, type) or not issubclass(block, Block):
+            raise DTypeError(f"ResNet: block must be BasicBlock or Bottleneck, got {block!r}")
+        if shortcut is not None:
+            choice("shortcut", shortcut, SHORTCUTS)
+        depths, widths = sizes("depths", depths), sizes("widths", widths)
+        if len(depths) != len(widths) or not depths:
+            raise ArgumentError(f"ResNet: depths and widths must be as many, and at least one each, got {depths} and {widths}")
         kernel, stride = (3, 1) if small_images else (7, 2)
         channels = widths[0]
         self.conv1 = convolution(in_channels, channels, kernel, stride, dtype)
@@ -115,10 +124,10 @@ def cifar_resnet(
 
     Raises
     ------
-    ArgumentError
-        If there is no net of that depth.
+    ArgumentError, DTypeError, UnknownNameError
+        If there is no net of that depth, or another argument is not as above.
     """
-    blocks, rest = divmod(depth - 2, 6)
+    blocks, rest = divmod(whole("cifar_resnet: depth", depth) - 2, 6)
     if rest or blocks < 1:
         raise ArgumentError(f"cifar_resnet: depth must be 6 n + 2 (20, 32, 44, 56, 110, ...), got {depth}")
     return ResNet(BasicBlock, [blocks] * 3, (16, 32, 64), num_classes, in_channels, True, shortcut, preactivation, dtype)

@@ -154,7 +154,7 @@ class ModuleDict(Module):
 
     def update(self, modules: Mapping[str, Module]) -> None:
         """Add modules, or put others in their places."""
-        for key, module in instance("modules", modules, Mapping, "a mapping from names to modules").items():  # type: ignore[type-abstract]
+        for key, module in instance("modules", modules, Mapping, "a mapping from names to modules").items():
             self[key] = module
 
 

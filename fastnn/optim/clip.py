@@ -7,14 +7,17 @@ from math import inf
 
 import numpy as np
 
-from ..errors import ArgumentError, StateError
+from .._arguments import instance, iterable, number
+from ..errors import StateError
 from ..tensor import Array, Tensor, run
 from .flat import spans
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Array]:
     """The gradients that are there, as few arrays."""
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    given = [parameters] if isinstance(parameters, Tensor) else iterable("parameters", parameters, "an iterable of tensors")
+    for p in given:
+        instance("parameters", p, Tensor, "an iterable of tensors")
     return spans([p.grad.data for p in given if p.grad is not None])
 
 
@@ -36,17 +39,14 @@ def clip_grad_norm_(
 
     Raises
     ------
-    ArgumentError
-        If max_norm is negative or norm_type is not positive.
+    ArgumentError, DTypeError
+        If max_norm is negative, norm_type is not positive, or `parameters` holds no tensors.
     StateError
         If the norm is not finite and `error_if_nonfinite` is set.
 
     Source: Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", alg. 1.
     """
-    if not max_norm >= 0:
-        raise ArgumentError(f"max_norm must be >= 0, got {max_norm}")
-    if not norm_type > 0:
-        raise ArgumentError(f"norm_type must be > 0, got {norm_type}")
+    max_norm, norm_type = number("max_norm", max_norm, 0), number("norm_type", norm_type, above=0)
     gradients = _gradients(parameters)
     dtype = np.result_type(*gradients) if gradients else np.dtype(np.float32)
     partial = np.empty(len(gradients), dtype)
@@ -69,7 +69,7 @@ def clip_grad_norm_(
     for g in gradients:
         factor = np.empty((), g.dtype)
         run("copy", factor, total)
-        run("clip_factor", factor, factor, float(max_norm))
+        run("clip_factor", factor, factor, max_norm)
         run("multiply", g, g, factor)
     return norm
 
@@ -90,8 +90,10 @@ def _fold(part: Array, g: Array, p: float) -> None:
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Hold every gradient between -clip_value and clip_value. Raises ArgumentError if clip_value is negative."""
-    if not clip_value >= 0:
-        raise ArgumentError(f"clip_value must be >= 0, got {clip_value}")
+    """Hold every gradient of the parameters, a tensor or several, between -clip_value and clip_value.
+
+    Raises ArgumentError if clip_value is negative, DTypeError if it is no number or `parameters` holds no tensors.
+    """
+    clip_value = number("clip_value", clip_value, 0)
     for g in _gradients(parameters):
-        run("clip", g, g, -float(clip_value), float(clip_value))
+        run("clip", g, g, -clip_value, clip_value)

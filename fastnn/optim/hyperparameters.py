@@ -50,7 +50,7 @@ def check(optimizer: str, group: Mapping[str, Any]) -> None:
         message = f"{optimizer}: {name} must be {constraint.wanted}, got {group[name]!r}"
         try:
             holds = constraint.holds(group[name])
-        except TypeError:
+        except (TypeError, ValueError):  # arrays have no truth value
             raise DTypeError(message) from None
         if not holds:
             raise ArgumentError(message)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..errors import ArgumentError, StateError, unknown_name
+from .._arguments import LARGEST, choice, instance, number, whole
+from ..errors import ArgumentError, StateError
 from .optimizer import Group, Optimizer
 from .schedules import Schedule, cosine, each, linear
 
@@ -52,8 +53,9 @@ class OneCycleLR(Schedule):
 
     Raises
     ------
-    ArgumentError
-        If the length is not given or not positive, pct_start is not in [0, 1], or the optimiser has no momentum to cycle.
+    ArgumentError, DTypeError
+        If the length is not given or not positive, pct_start is not in [0, 1], a factor is not above 0, the optimiser has no momentum to
+        cycle, or an argument is of another type.
     UnknownNameError
         If there is no such `anneal_strategy`.
     StateError
@@ -81,16 +83,19 @@ class OneCycleLR(Schedule):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
+        instance("optimizer", optimizer, Optimizer, "an optimiser")
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ArgumentError("OneCycleLR: give total_steps, or epochs and steps_per_epoch")
-            total_steps = epochs * steps_per_epoch
-        if total_steps < 1:
-            raise ArgumentError(f"OneCycleLR: the cycle must have at least one step, got {total_steps}")
-        if not 0 <= pct_start <= 1:
-            raise ArgumentError(f"pct_start must be in [0, 1], got {pct_start}")
-        if anneal_strategy not in ANNEALING:
-            raise unknown_name("anneal_strategy", anneal_strategy, ANNEALING)
+            total_steps = whole("epochs", epochs, 1) * whole("steps_per_epoch", steps_per_epoch, 1)
+        last_epoch = whole("last_epoch", last_epoch, -1)
+        total_steps = whole("total_steps", total_steps, 1)
+        pct_start = number("pct_start", pct_start, 0, 1)
+        choice("anneal_strategy", anneal_strategy, ANNEALING)
+        div_factor, final_div_factor = (
+            number(name, value, high=LARGEST, above=0)
+            for name, value in (("div_factor", div_factor), ("final_div_factor", final_div_factor))
+        )
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             raise ArgumentError(f"cycle_momentum: {type(optimizer).__name__} has neither momentum nor betas")
         self.total_steps = total_steps

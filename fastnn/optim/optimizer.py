@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .._arguments import function, instance, iterable
 from ..errors import ArgumentError, DTypeError, StateError
 from ..tensor import FLOATS, Array, Tensor, run
 from . import hyperparameters
@@ -59,7 +60,7 @@ class Optimizer:
         self._held: list[_Held] = []
         if isinstance(params, (Tensor, Mapping, np.ndarray)):
             raise DTypeError(f"params must be an iterable of tensors or of dictionaries, got a single {type(params).__name__}")
-        entries: list[Any] = list(params)
+        entries: list[Any] = iterable("params", params, "an iterable of tensors or of dictionaries")
         if not entries:
             raise ArgumentError("params: an optimiser needs at least one parameter, got none")
         groups = entries if all(isinstance(entry, Mapping) for entry in entries) else [{"params": entries}]
@@ -82,14 +83,19 @@ class Optimizer:
         hyperparameters.check(type(self).__name__, group)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Train more parameters: a dictionary with "params" and any hyperparameters that differ from the defaults."""
+        """Train more parameters: a dictionary with "params" and any hyperparameters that differ from the defaults.
+
+        Raises what building the optimiser with that group would raise.
+        """
         self._install(self._checked(param_group, self.param_groups))
 
     def _checked(self, param_group: Mapping[str, Any], others: list[Group]) -> Group:
+        if not isinstance(param_group, Mapping):
+            raise DTypeError(f'a parameter group must be a dictionary with the key "params", got {type(param_group).__name__}')
         if "params" not in param_group:
             raise ArgumentError(f'a parameter group must have the key "params", got {", ".join(map(repr, param_group)) or "none"}')
         given = param_group["params"]
-        entries = [given] if isinstance(given, Tensor) else list(given)
+        entries = [given] if isinstance(given, Tensor) else iterable('param_group["params"]', given, "an iterable of tensors")
         names = [entry[0] for entry in entries if isinstance(entry, tuple)]
         if names and len(names) != len(entries):
             raise ArgumentError("params must be all tensors or all pairs (name, tensor), got both")
@@ -136,7 +142,16 @@ class Optimizer:
         ----------
         closure
             Computes the loss and its gradients anew; its result is returned.
+
+        Raises
+        ------
+        DTypeError
+            If `closure` is no function.
+        ShapeError, StateError
+            If a gradient does not have its parameter's shape and dtype, or a parameter got another shape or dtype.
         """
+        if closure is not None:
+            function("closure", closure)
         loss = None if closure is None else closure()
         self.sync()
         self.update()
@@ -206,8 +221,9 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned, here or in PyTorch; hyperparameters are loaded too.
 
-        Raises StateError, before anything changes, if it does not fit these parameters or this optimiser.
+        Raises, before anything changes, StateError if it does not fit these parameters or this optimiser, DTypeError if it is no mapping.
         """
+        instance("state_dict", state_dict, Mapping, "a mapping, as state_dict() returns it")
         missing = [key for key in ("state", "param_groups") if key not in state_dict]
         if missing:
             raise StateError(f"state_dict must have the keys 'state' and 'param_groups', {' and '.join(map(repr, missing))} is missing")

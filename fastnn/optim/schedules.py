@@ -2,6 +2,8 @@
 
 A schedule writes the learning rate of every group of its optimiser, at once and at each `step()`, usually once per epoch
 (`OneCycleLR`: after every batch). The rate is a function of how many steps there were and of the rate that the group had at the start.
+
+Building one raises DTypeError for an argument of a wrong type and ArgumentError for one out of its range; no rate has changed then.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from math import cos, inf, pi
 from typing import Any
 
-from ..errors import ArgumentError, StateError, unknown_name
+from .._arguments import LARGEST, choice, instance, items, number, whole
+from ..errors import ArgumentError, DTypeError, StateError
 from .optimizer import Group, Optimizer
 
 
@@ -58,10 +61,13 @@ class Schedule(Attached):
     ------
     StateError
         If it is to go on from a step and a group has no "initial_lr".
+    DTypeError, ArgumentError
+        If the optimizer is none, or last_epoch no whole number of at least -1.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self.optimizer = optimizer
+        self.optimizer = instance("optimizer", optimizer, Optimizer, "an optimiser")
+        last_epoch = whole("last_epoch", last_epoch, -1)
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
                 group["initial_lr"] = self.start(group)
@@ -90,10 +96,8 @@ class StepLR(Schedule):
     """Multiplied by `gamma` every `step_size` steps: lr_t = lr_0 gamma^(t // step_size)."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        if step_size < 1:
-            raise ArgumentError(f"step_size must be >= 1, got {step_size}")
-        self.step_size = step_size
-        self.gamma = gamma
+        self.step_size = whole("step_size", step_size, 1)
+        self.gamma = number("gamma", gamma, 0, LARGEST)
         super().__init__(optimizer, last_epoch)
 
     def lr(self, group: Group, t: int) -> float:
@@ -104,8 +108,8 @@ class MultiStepLR(Schedule):
     """Multiplied by `gamma` at each of the `milestones`: lr_t = lr_0 gamma^(number of milestones <= t)."""
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
-        self.milestones = sorted(milestones)
-        self.gamma = gamma
+        self.milestones = sorted(items("milestones", milestones, whole, "whole numbers"))
+        self.gamma = number("gamma", gamma, 0, LARGEST)
         super().__init__(optimizer, last_epoch)
 
     def lr(self, group: Group, t: int) -> float:
@@ -116,7 +120,7 @@ class ExponentialLR(Schedule):
     """Multiplied by `gamma` at every step: lr_t = lr_0 gamma^t."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = gamma
+        self.gamma = number("gamma", gamma, 0, LARGEST)
         super().__init__(optimizer, last_epoch)
 
     def lr(self, group: Group, t: int) -> float:
@@ -130,10 +134,8 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        if T_max < 1:
-            raise ArgumentError(f"T_max must be >= 1, got {T_max}")
-        self.T_max = T_max
-        self.eta_min = eta_min
+        self.T_max = whole("T_max", T_max, 1)
+        self.eta_min = number("eta_min", eta_min, 0, LARGEST)
         super().__init__(optimizer, last_epoch)
 
     def lr(self, group: Group, t: int) -> float:
@@ -146,15 +148,9 @@ class LinearLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
-        if not 0 < start_factor <= 1:
-            raise ArgumentError(f"start_factor must be in (0, 1], got {start_factor}")
-        if not 0 <= end_factor <= 1:
-            raise ArgumentError(f"end_factor must be in [0, 1], got {end_factor}")
-        if total_iters < 1:
-            raise ArgumentError(f"total_iters must be >= 1, got {total_iters}")
-        self.start_factor = start_factor
-        self.end_factor = end_factor
-        self.total_iters = total_iters
+        self.start_factor = number("start_factor", start_factor, high=1, above=0)
+        self.end_factor = number("end_factor", end_factor, 0, 1)
+        self.total_iters = whole("total_iters", total_iters, 1)
         super().__init__(optimizer, last_epoch)
 
     def lr(self, group: Group, t: int) -> float:
@@ -185,8 +181,8 @@ class ReduceLROnPlateau(Attached):
 
     Raises
     ------
-    ArgumentError
-        If factor is not in (0, 1).
+    DTypeError, ArgumentError
+        If a number is none, factor is not above 0 and below 1, or patience, cooldown or eps are negative.
     UnknownNameError
         If there is no such `mode` or `threshold_mode`.
     """
@@ -203,28 +199,27 @@ class ReduceLROnPlateau(Attached):
         min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
-        if not 0 < factor < 1:
-            raise ArgumentError(f"factor must be in (0, 1), got {factor}")
-        if mode not in ("min", "max"):
-            raise unknown_name("mode", mode, ("min", "max"))
-        if threshold_mode not in ("rel", "abs"):
-            raise unknown_name("threshold_mode", threshold_mode, ("rel", "abs"))
-        self.optimizer = optimizer
-        self.factor = factor
-        self.patience = patience
-        self.cooldown = cooldown
-        self.eps = eps
+        self.factor = number("factor", factor, high=1, above=0)
+        if self.factor == 1:
+            raise ArgumentError("factor must lie below 1, got 1: it would reduce nothing")
+        self.patience = whole("patience", patience, 0)
+        self.cooldown = whole("cooldown", cooldown, 0)
+        self.eps = number("eps", eps, 0)
+        self.optimizer = instance("optimizer", optimizer, Optimizer, "an optimiser")
         self.min_lrs = each("min_lr", min_lr, len(optimizer.param_groups))
-        self.sign = 1.0 if mode == "min" else -1.0
-        self.threshold = threshold
-        self.relative = threshold_mode == "rel"
+        self.sign = 1.0 if choice("mode", mode, ("min", "max")) == "min" else -1.0
+        self.threshold = number("threshold", threshold)
+        self.relative = choice("threshold_mode", threshold_mode, ("rel", "abs")) == "rel"
         self.best = self.sign * inf
         self.bad_steps = 0
         self.cooldown_left = 0
 
     def step(self, metric: float) -> None:
-        """Take note of the metric, and reduce the learning rates if it stagnates."""
-        metric = float(metric)
+        """Take note of the metric, and reduce the learning rates if it stagnates. Raises DTypeError unless it is a number."""
+        try:
+            metric = float(metric)
+        except (TypeError, ValueError):
+            raise DTypeError(f"metric must be a number, got {type(metric).__name__}") from None
         margin = self.sign * self.threshold
         # PyTorch's relative margin is a share of the best value itself, whatever its sign.
         goal = self.best * (1 - margin) if self.relative else self.best - margin
@@ -247,7 +242,7 @@ class ReduceLROnPlateau(Attached):
 
 def each(name: str, value: float | Sequence[float], n: int) -> list[float]:
     """`value`, or the values, for each of `n` parameter groups."""
-    values = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)] * n
+    values = list(items(name, value, number, "a number, or numbers")) if isinstance(value, (tuple, list)) else [number(name, value)] * n
     if len(values) != n:
         raise ArgumentError(f"{name} must be one number or one for each of {n} parameter groups, got {len(values)}")
     return values

@@ -6,7 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ArgumentError, unknown_name
+from .._arguments import number, whole
+from ..errors import unknown_name
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -47,20 +48,16 @@ class EarlyStopping(Callback):
 
     Raises
     ------
-    ArgumentError
-        If `patience` is below 1 or `min_delta` below 0.
+    DTypeError, ArgumentError
+        If `patience` is no whole number of at least 1, or `min_delta` no number of at least 0.
     UnknownNameError
         When training starts, if nothing called `monitor` is measured.
     """
 
     def __init__(self, patience: int = 10, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True) -> None:
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ArgumentError(f"EarlyStopping: patience must be a whole number of at least 1, got {patience!r}")
-        if not min_delta >= 0:
-            raise ArgumentError(f"EarlyStopping: min_delta must not be negative, got {min_delta}")
-        self.patience = patience
+        self.patience = whole("EarlyStopping: patience", patience, 1)
         self.monitor = monitor
-        self.min_delta = min_delta
+        self.min_delta = number("EarlyStopping: min_delta", min_delta, 0)
         self.restore_best = restore_best
         self.best: float | None = None
         self.best_epoch = 0

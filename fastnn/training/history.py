@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError, StateError, UnknownNameError, unknown_name
+from .._arguments import choice, instance
+from ..errors import MissingDependencyError, StateError, UnknownNameError
 from ..files import write_atomically
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class History(Mapping[str, list[float]]):
         self._columns: dict[str, list[float]] = {}
 
     def append(self, epoch: Mapping[str, float]) -> None:
-        """Add the numbers of one more epoch. Raises StateError unless they have the names of the epochs before."""
+        """Add the numbers of one more epoch. Raises StateError unless they have the names of the epochs before, DTypeError for others."""
+        instance("epoch", epoch, Mapping, "a mapping from names to numbers")
         if self._columns and set(epoch) != set(self._columns):
             raise StateError(f"an epoch of this history has {', '.join(self._columns)}; got {', '.join(epoch)}")
         for name, value in epoch.items():
@@ -39,9 +41,7 @@ class History(Mapping[str, list[float]]):
         return len(next(iter(self._columns.values()), ()))
 
     def __getitem__(self, name: str) -> list[float]:
-        if name not in self._columns:
-            raise unknown_name("column of the history", name, self._columns)
-        return self._columns[name]
+        return self._columns[choice("column of the history", name, self._columns)]
 
     def __getattr__(self, name: str) -> list[float]:
         try:
@@ -50,7 +50,7 @@ class History(Mapping[str, list[float]]):
             raise AttributeError(str(error)) from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self._columns
+        return isinstance(name, str) and name in self._columns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)

@@ -3,6 +3,8 @@
 Predictions of a classifier are scores (N, C), of which the largest names the class; logits (N,) or (N, 1) of two classes, positive
 for class 1; or classes themselves, of an integer dtype. Labels are int64 (N,), or (N, 1) for two classes. Predictions and targets of
 a regression have the same shape.
+
+A metric raises DTypeError for what is no array of numbers, ShapeError for shapes that do not fit each other or hold no example.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError, unknown_name
+from .._arguments import choice, whole
+from ..errors import ArgumentError, DTypeError, ShapeError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Function: TypeAlias = Callable[[Array, Array], float]
@@ -35,8 +38,11 @@ def accuracy(scores: Array, labels: Array) -> float:
 
 def top_k_accuracy(scores: Array, labels: Array, k: int = 5) -> float:
     """The share of examples whose class is among the `k` highest scores (N, C); of equal scores, the higher class goes first."""
-    if scores.ndim != 2 or not 1 <= k <= scores.shape[1]:
+    scores, labels = _arrays(scores=scores, labels=labels)
+    if scores.ndim != 2 or not 1 <= whole("top_k_accuracy: k", k) <= scores.shape[1]:
         raise ArgumentError(f"top_k_accuracy needs scores (N, C) with C >= k >= 1, got shape {scores.shape} and k {k}")
+    if labels.size != len(scores):
+        raise ShapeError(f"labels must name one class for each of {len(scores)} examples, got shape {labels.shape}")
     best = np.argsort(scores, axis=1, kind="stable")[:, -k:]
     return float((best == labels.reshape(-1, 1)).any(1).mean())
 
@@ -71,6 +77,7 @@ def rmse(predicted: Array, y: Array) -> float:
 
 def r2(predicted: Array, y: Array) -> float:
     """Coefficient of determination 1 - sum (y - p)^2 / sum (y - mean y)^2, averaged over targets: 1 is perfect, 0 the mean's own."""
+    predicted, y = _arrays(predicted=predicted, y=y)
     residual = np.square(_differences(predicted, y)).sum(0)
     total = np.square(y - y.mean(0, dtype=np.float64)).sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -98,13 +105,25 @@ def get(metric: str | Metric | Function) -> Metric:
         return metric
     if callable(metric):
         return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
-    if not isinstance(metric, str) or metric not in METRICS:
-        raise unknown_name("metric", metric, METRICS)
-    return METRICS[metric]
+    return METRICS[choice("metric", metric, METRICS)]
+
+
+def _arrays(**given: Any) -> tuple[Array, ...]:
+    """The arguments as arrays of numbers with at least one example."""
+    arrays = []
+    for name, value in given.items():
+        array = np.asarray(value) if isinstance(value, (np.ndarray, np.generic, list)) or hasattr(value, "__array__") else None
+        if array is None or array.dtype.kind not in "biuf":
+            raise DTypeError(f"{name} must be an array of numbers, got {type(value).__name__ if array is None else array.dtype}")
+        if not array.ndim or not array.size:
+            raise ShapeError(f"{name} must hold at least one example, got shape {array.shape}")
+        arrays.append(array)
+    return tuple(arrays)
 
 
 def _classes(scores: Array, labels: Array) -> tuple[Array, Array]:
     """The predicted classes and the labels, both (N,)."""
+    scores, labels = _arrays(scores=scores, labels=labels)
     labels = labels.reshape(-1)
     if scores.dtype.kind not in "iub":
         scores = scores.argmax(1) if scores.ndim == 2 and scores.shape[1] > 1 else scores > 0
@@ -116,6 +135,7 @@ def _classes(scores: Array, labels: Array) -> tuple[Array, Array]:
 def _counts(scores: Array, labels: Array) -> tuple[Array, Array, Array]:
     """For each class: how many were predicted rightly, were predicted, are there. Of two classes, only class 1."""
     predicted, labels = _classes(scores, labels)
+    scores = np.asarray(scores)
     present = np.union1d(predicted, labels)
     two = (scores.ndim < 2 or scores.shape[1] <= 2) and set(present.tolist()) <= {0, 1}
     present = np.array([1]) if two else present
@@ -129,6 +149,7 @@ def _share(part: Array, whole: Array) -> float:
 
 
 def _differences(predicted: Array, y: Array) -> Array:
+    predicted, y = _arrays(predicted=predicted, y=y)
     if predicted.shape != y.shape:
         raise ShapeError(f"predictions and targets must have the same shape, got {predicted.shape} and {y.shape}")
     return predicted.astype(np.float64) - y

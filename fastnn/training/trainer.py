@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import losses, optim
+from .._arguments import instance, iterable, number, whole
 from ..compile import InferenceModel, TrainingStep
 from ..data import DataLoader
 from ..errors import ArgumentError, DTypeError, StateError
 from ..nn import Module
-from ..optim.schedules import ReduceLROnPlateau, Schedule
+from ..optim.schedules import Attached, ReduceLROnPlateau, Schedule
 from ..tensor import Array, Tensor, guards_noted, no_grad
 from . import metrics as metric_table
 from .callbacks import Callback, EarlyStopping
@@ -68,8 +69,8 @@ class Trainer:
     ------
     UnknownNameError
         If a loss, optimiser or metric has no such name.
-    ArgumentError
-        If `clip_norm` is not positive.
+    DTypeError, ArgumentError
+        If `clip_norm` is not positive, `seed` is negative, or an argument is of another type.
     """
 
     def __init__(
@@ -85,19 +86,20 @@ class Trainer:
         show_progress: bool | None = None,
         compiled: bool = True,
     ) -> None:
-        if clip_norm is not None and not (isinstance(clip_norm, (int, float, np.number)) and clip_norm > 0):
-            raise ArgumentError(f"clip_norm must be a positive number, got {clip_norm!r}")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ArgumentError(f"seed must be a whole number of at least 0, got {seed!r}")
-        self.model = model
+        clip_norm = None if clip_norm is None else number("clip_norm", clip_norm, above=0)
+        seed = whole("seed", seed, 0)
+        if scheduler is not None:
+            instance("scheduler", scheduler, Attached, "a learning-rate schedule")
+        self.model = instance("model", model, Module, "a module")
         self.loss = losses.get(loss)
-        self.metrics = [metric_table.get(metric) for metric in ([metrics] if isinstance(metrics, str) else metrics)]
+        several = [metrics] if isinstance(metrics, str) else iterable("metrics", metrics, "a sequence of names and functions")
+        self.metrics = [metric_table.get(metric) for metric in several]
         self.optimizer = optim.get(optimizer)(model.parameters()) if isinstance(optimizer, str) else optimizer
         if not isinstance(self.optimizer, optim.Optimizer):
             raise DTypeError(f"optimizer must be an optimiser or the name of one, got {type(self.optimizer).__name__}")
         self.scheduler = scheduler
         self.clip_norm = clip_norm
-        self.callbacks = list(callbacks)
+        self.callbacks = [instance("callbacks", c, Callback, "callbacks") for c in iterable("callbacks", callbacks, "callbacks")]
         self.show_progress = show_progress
         self.seed = seed
         self.history = History()
@@ -144,10 +146,12 @@ class Trainer:
         Raises
         ------
         ShapeError, DTypeError, ArgumentError, LabelError
-            If the data do not fit each other, the model or the loss, or are not numbers; nothing has changed then.
+            If the data do not fit each other, the model or the loss, or are not numbers; nothing has changed then. All rows of arrays are
+            looked at before training starts. The batches of a data loader are looked at as they come: a wrong one is refused before its
+            step changes anything, when those before it have been trained on.
         """
-        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
-            raise ArgumentError(f"epochs must be a whole number of at least 0, got {epochs!r}")
+        epochs = whole("epochs", epochs, 0)
+        stopping = [] if early_stopping is None else [_stopping(early_stopping)]
         data = self._feed(x, y, batch_size)
         example = self._try(data)
         keep = example if self.metrics else None
@@ -155,14 +159,12 @@ class Trainer:
         if held_out is not None:
             self._try(held_out)
         self._prepare(data)
-        callbacks = list(self.callbacks)
-        if early_stopping is not None:
-            callbacks.append(EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping)
+        callbacks = [*self.callbacks, *stopping]
         measured = ["loss", *(m.name for m in self.metrics)]
         self.measured = measured if held_out is None else [*measured, *(f"val_{name}" for name in measured)]
         for callback in callbacks:
             callback.on_fit_start(self)
-        self._fit_settings = {"epochs": int(epochs), "batch_size": data.batch_size}
+        self._fit_settings = {"epochs": epochs, "batch_size": data.batch_size}
         self.history, self.stop_training = History(), False
         with _mode(self.model, training=True), progress(self.show_progress, epochs, len(data)) as live:
             for epoch in range(1, epochs + 1):
@@ -186,7 +188,12 @@ class Trainer:
         return self._evaluate(self._feed(x, y, batch_size))
 
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> Array:
-        """The model's outputs for inputs x, with the model in evaluation mode: scores of a classifier, values of a regression."""
+        """The model's outputs for inputs x, with the model in evaluation mode: scores of a classifier, values of a regression.
+
+        Raises ShapeError, DTypeError or ArgumentError if x is no array that fits the model, or not finite.
+        """
+        if not hasattr(x, "__len__") or isinstance(x, type):
+            raise DTypeError(f"x must be an array of inputs, got {type(x).__name__}")
         data = self._feed(x, np.zeros(len(x)), batch_size)
         return np.concatenate([self._output(part) for part, _ in data])
 
@@ -311,6 +318,12 @@ class _Mean:
     @property
     def value(self) -> float:
         return self.total / self.examples
+
+
+def _stopping(given: EarlyStopping | int) -> EarlyStopping:
+    if isinstance(given, EarlyStopping):
+        return given
+    return EarlyStopping(whole("early_stopping", given, 1))
 
 
 def _pair(data: Any) -> tuple[Any, Any]:

@@ -72,8 +72,8 @@ BUILT = {
     "group norm": (lambda: nn.GroupNorm(4, 6), errors.ArgumentError, "num_groups must divide num_channels, got 4 and 6"),
     "upsampling to nothing": (lambda: nn.Upsample(), errors.ArgumentError, "either size or scale_factor"),
     "upsampling mode": (lambda: nn.Upsample(2, mode="cubic"), errors.UnknownNameError, "mode of interpolation 'cubic'"),
-    "depth": (lambda: models.residual_mlp(2, 3, -1, 1), errors.ArgumentError, "depth must not be negative, got -1"),
-    "width": (lambda: models.mlp(2, [0], 1), errors.ArgumentError, "Linear: out_features must be at least 1, got 0"),
+    "depth": (lambda: models.residual_mlp(2, 3, -1, 1), errors.ArgumentError, "residual_mlp: depth must be at least 0, got -1"),
+    "width": (lambda: models.mlp(2, [0], 1), errors.ArgumentError, r"hidden\[0\] must be at least 1, got 0"),
 }
 CALLED = {
     "linear": (lambda: nn.Linear(5, 3)(X), errors.ShapeError),

@@ -119,7 +119,7 @@ WRONG = [
     ("LinearLR", {"end_factor": 1.5}, ArgumentError, "end_factor"),
     ("LinearLR", {"total_iters": 0}, ArgumentError, "total_iters"),
     ("OneCycleLR", {"max_lr": 1.0}, ArgumentError, "total_steps"),
-    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 0}, ArgumentError, "at least one step"),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 0}, ArgumentError, "total_steps must be at least 1"),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 9, "pct_start": 2.0}, ArgumentError, "pct_start"),
     ("OneCycleLR", {"max_lr": [1.0], "total_steps": 9}, ArgumentError, "max_lr"),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 9, "anneal_strategy": "cosine"}, UnknownNameError, "'cos'"),

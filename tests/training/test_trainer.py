@@ -226,8 +226,8 @@ def test_early_stopping_by_a_column_that_is_not_there_is_an_error(digits):
     with pytest.raises(UnknownNameError, match="val_loss"):
         Trainer(model).fit(*digits[0], batch_size=500, early_stopping=2)
     assert same(before, state(model))
-    for wrong in ({"patience": 0}, {"patience": 2.5}, {"min_delta": -1}):
-        with pytest.raises(ArgumentError):
+    for wrong, error in (({"patience": 0}, ArgumentError), ({"patience": 2.5}, DTypeError), ({"min_delta": -1}, ArgumentError)):
+        with pytest.raises(error, match=next(iter(wrong))):
             EarlyStopping(**wrong)
 
 
@@ -298,7 +298,7 @@ def with_value(name, value):
         (broken(y=lambda g: None), ArgumentError, "y must be given"),
         (broken(batch_size=lambda g: 0), ArgumentError, "batch_size"),
         (broken(epochs=lambda g: -1), ArgumentError, "epochs"),
-        (broken(epochs=lambda g: 1.5), ArgumentError, "epochs"),
+        (broken(epochs=lambda g: 1.5), DTypeError, "epochs"),
         (broken(validation_data=lambda g: g["x"]), ArgumentError, "validation_data"),
         (broken(validation_data=lambda g: (g["x"], g["y"] + 90)), LabelError, "9"),
         (broken(x=lambda g: DataLoader(ArrayDataset(g["x"], g["y"]), 5)), ArgumentError, "y must be left out"),
@@ -440,10 +440,10 @@ def test_what_is_no_optimiser_is_refused():
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
-        ({"seed": -1}, ArgumentError, "seed must be a whole number of at least 0, got -1"),
-        ({"seed": 0.5}, ArgumentError, "got 0.5"),
-        ({"clip_norm": "1"}, ArgumentError, "clip_norm must be a positive number, got '1'"),
-        ({"clip_norm": 0}, ArgumentError, "got 0"),
+        ({"seed": -1}, ArgumentError, "seed must be at least 0, got -1"),
+        ({"seed": 0.5}, DTypeError, "seed must be a whole number, got 0.5"),
+        ({"clip_norm": "1"}, DTypeError, "clip_norm must be a number, got '1'"),
+        ({"clip_norm": 0}, ArgumentError, "clip_norm must be above 0, got 0"),
         ({"loss": ["mse"]}, UnknownNameError, "unknown loss"),
         ({"metrics": [["accuracy"]]}, UnknownNameError, "unknown metric"),
     ],
