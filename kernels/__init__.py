@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ._arrays import function, matmul, run
-from ._program import Instruction, Program
+from ._program import Instruction, Program, Turn, Work, divided_in_turn
 from ._registry import KERNELS, get_backend, set_backend, use_backend
 from ._team import get_num_threads, set_num_threads, threads
 from .reference.matmul import EPILOGUES
@@ -19,6 +19,9 @@ __all__ = [
     "KERNELS",
     "Instruction",
     "Program",
+    "Turn",
+    "Work",
+    "divided_in_turn",
     "get_backend",
     "get_num_threads",
     "matmul",

@@ -1,15 +1,15 @@
 """Programs: a list of kernel calls on fixed memory, run again and again without Python in between."""
 
 import ctypes
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import _registry
 from ._registry import KERNELS, Kernel, as_record
 from ._signature import Int, Ints
-from ._team import get_num_threads, launch
+from ._team import LINE, get_num_threads, team
 
 
 class Instruction(NamedTuple):
@@ -29,10 +29,64 @@ class Instruction(NamedTuple):
         return tuple(x for x in self.operands[KERNELS[self.kernel].signature.outputs :] if isinstance(x, np.ndarray))
 
 
-def _interpret(table: Ints("I 4"), meeting: Ints("S"), repeat: Int) -> None: ...
+class Work(NamedTuple):
+    """What one worker does at a time: an instruction, or its share `part` of `parts` of one that several workers do."""
+
+    instruction: Instruction
+    part: int = 0
+    parts: int = 1
+
+
+Turn: TypeAlias = Work | None  # None: wait until all workers have come here
+Division: TypeAlias = Callable[[int], Sequence[Sequence[Turn]]]  # a number of workers -> what each of them does, in order
+
+
+def divided_in_turn(instructions: Sequence[Instruction], alone: Sequence[bool]) -> Division:
+    """One instruction after the other, done by all workers together or, where `alone` says so, by the first one."""
+
+    def division(parts: int) -> list[list[Turn]]:
+        workers: list[list[Turn]] = [[] for _ in range(parts)]
+        for instruction, single in zip(instructions, alone, strict=True):
+            for part, turns in enumerate(workers):
+                turns.append(None)
+                if not single:
+                    turns.append(Work(instruction, part, parts))
+                elif part == 0:
+                    turns.append(Work(instruction))
+        return workers
+
+    return division
+
+
+def _interpret(table: Ints("I 4"), starts: Ints("P"), meeting: Ints("S"), repeat: Int) -> None: ...
 
 
 INTERPRET = Kernel("interpret", "execution", _interpret)
+
+
+class _Ready:
+    """What one number of workers does, encoded: kernels not used before are compiled now."""
+
+    def __init__(self, workers: Sequence[Sequence[Turn]]) -> None:
+        turns = [turn for worker in workers for turn in worker]
+        table = np.zeros((len(turns), 4), np.int64)
+        records: dict[int, Any] = {}
+        for i, turn in enumerate(turns):
+            if turn is None:
+                continue
+            key = id(turn.instruction)
+            if key not in records:
+                kernel, operands = KERNELS[turn.instruction.kernel], turn.instruction.operands
+                record = as_record(kernel.signature.encode(operands))
+                entry = kernel.entry(kernel.signature.dtypes(operands))
+                records[key] = ctypes.cast(entry, ctypes.c_void_p).value, ctypes.addressof(record), record
+            table[i] = *records[key][:2], turn.part, turn.parts
+        starts = np.cumsum([0, *map(len, workers)])
+        self.meeting = np.zeros(2 * LINE, np.int64)
+        self.call = as_record(INTERPRET.signature.encode((table, starts, self.meeting, 1)))
+        self.entry = INTERPRET.entry("i8i8i8")
+        self.entry_address: int = ctypes.cast(self.entry, ctypes.c_void_p).value or 0
+        self.kept = table, starts, turns, records
 
 
 class Program:
@@ -42,41 +96,27 @@ class Program:
     ----------
     instructions
         What to run, in this order.
-    barriers
-        Per instruction, whether all threads must have finished what stands before it.
-    alone
-        Per instruction, whether it is too small to be shared among threads.
+    division
+        How several workers share it out; None if one does it all. The result must be the same.
+    least
+        How many repetitions of the program it takes for several workers to be worth waking.
     """
 
-    def __init__(self, instructions: Sequence[Instruction], barriers: Sequence[bool], alone: Sequence[bool]) -> None:
+    def __init__(self, instructions: Sequence[Instruction], division: Division | None = None, least: int = 1) -> None:
         self.instructions = list(instructions)
-        self.barriers = list(barriers)
-        self.alone = list(alone)
-        self.shared = not all(alone)
-        self._table: np.ndarray[Any, Any] | None = None
+        self.division = division
+        self.least = least
+        self._ready: dict[int, _Ready] = {}
 
-    def _prepare(self) -> None:
-        """Encode every instruction and look up its entry point; kernels not used before are compiled now."""
-        self.records = []
-        self._table = np.zeros((len(self.instructions), 4), np.int64)
-        for i, (name, operands) in enumerate(self.instructions):
-            kernel = KERNELS[name]
-            record = as_record(kernel.signature.encode(operands))
-            entry = kernel.entry(kernel.signature.dtypes(operands))
-            self.records.append(record)
-            address = ctypes.cast(entry, ctypes.c_void_p).value
-            self._table[i] = address, ctypes.addressof(record), self.barriers[i], self.alone[i]
-        self._meeting = np.zeros(8, np.int64)
-        self._entry = INTERPRET.entry("i8i8")
-        self._call = as_record(INTERPRET.signature.encode((self._table, self._meeting, 1)))
+    def turns(self, parts: int) -> Sequence[Sequence[Turn]]:
+        """What each of `parts` workers does, in order."""
+        return [[Work(i) for i in self.instructions]] if parts == 1 or self.division is None else self.division(parts)
 
-    def extended(self, before: Sequence[Instruction], after: Sequence[Instruction]) -> "Program":
-        """This program with further instructions around it; each of those waits for all that stands before it and runs alone."""
-        return Program(
-            [*before, *self.instructions, *after],
-            [True] * len(before) + [i == 0 or b for i, b in enumerate(self.barriers)] + [True] * len(after),
-            [True] * len(before) + self.alone + [True] * len(after),
-        )
+    def _made_ready(self, parts: int) -> _Ready:
+        ready = self._ready.get(parts)
+        if ready is None:
+            ready = self._ready[parts] = _Ready(self.turns(parts))
+        return ready
 
     def run(self, repeat: int = 1) -> None:
         """Run all instructions, `repeat` times over, on the backend in use."""
@@ -85,11 +125,13 @@ class Program:
                 for name, operands in self.instructions:
                     KERNELS[name].twin(*operands)
             return
-        if self._table is None:
-            self._prepare()
-        self._call[-1] = repeat
-        if self.shared:
-            self._meeting[0] = 0
-            launch(self._entry, self._call, get_num_threads())
-        else:
-            self._entry(self._call, 0, 1)
+        parts = get_num_threads() if self.division is not None and repeat >= self.least else 1
+        if parts > 1:
+            ready = self._made_ready(parts)
+            ready.meeting[0] = 0
+            ready.call[-1] = repeat
+            if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts):
+                return
+        ready = self._made_ready(1)
+        ready.call[-1] = repeat
+        ready.entry(ready.call, 0, 1)

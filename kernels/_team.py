@@ -20,7 +20,7 @@ from ._registry import Kernel, as_record
 from ._signature import Int, Ints
 
 LINE = 8  # words between the words of a mailbox
-ASLEEP = 4 * LINE
+SLEEPERS, ASLEEP = 4 * LINE, 5 * LINE
 MOST_THREADS = 255
 
 
@@ -43,7 +43,9 @@ class Team:
         self.busy = threading.Lock()
         for kernel, dtypes in ((POST, "i8"), (LEAD, "i8"), (SERVE, "i8i8")):
             kernel.entry(dtypes)
-        self.lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
+        self._post, self._lead = POST.entry("i8"), LEAD.entry("i8")
+        self._post_record = as_record(POST.signature.encode((self.mailbox, 0, 0, 1)))
+        self._lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
         for worker in range(1, size):
             threading.Thread(target=self._serve, args=(worker,), name=f"fastnn-{worker}", daemon=True).start()
 
@@ -61,11 +63,13 @@ class Team:
         if not self.busy.acquire(blocking=False):
             return False
         try:
-            POST.entry("i8")(as_record(POST.signature.encode((self.mailbox, entry, record, parts))), 0, 1)
-            for worker in range(1, parts):
-                if self.mailbox[ASLEEP + worker * LINE]:
-                    self.bells[worker].put(None)
-            LEAD.entry("i8")(self.lead_record, 0, 1)
+            self._post_record[-3], self._post_record[-2], self._post_record[-1] = entry, record, parts
+            self._post(self._post_record, 0, 1)
+            if self.mailbox[SLEEPERS]:
+                for worker in range(1, parts):
+                    if self.mailbox[ASLEEP + worker * LINE]:
+                        self.bells[worker].put(None)
+                self._lead(self._lead_record, 0, 1)
         finally:
             self.busy.release()
         return True

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import Instruction
+from ..kernels import KERNELS, Instruction
 from ..tensor import Array
 
 FLOPS_PER_CYCLE = 32.0  # two fused multiply-adds on eight lanes
 BYTES_PER_CYCLE = 8.0  # streaming through the outer caches
 START = 100.0  # cycles to begin a kernel
+FACTORS = 1200.0  # of the powers and roots that an optimiser needs once a step
 
 
 class Cost(NamedTuple):
@@ -20,11 +21,12 @@ class Cost(NamedTuple):
 
     flops: int
     bytes: int
+    start: float = START
 
     @property
     def cycles(self) -> float:
         """A lower bound of the cycles on one core."""
-        return START + max(self.flops / FLOPS_PER_CYCLE, self.bytes / BYTES_PER_CYCLE)
+        return self.start + max(self.flops / FLOPS_PER_CYCLE, self.bytes / BYTES_PER_CYCLE)
 
 
 def _gemm(instruction: Instruction) -> int:
@@ -59,7 +61,8 @@ def cost(instruction: Instruction) -> Cost:
     """The operations and bytes of one instruction."""
     count = FLOPS.get(instruction.kernel)
     arrays = [a for a in instruction.operands if isinstance(a, np.ndarray)]
-    return Cost(count(instruction) if count else 0, sum(map(_traffic, arrays)))
+    start = FACTORS if KERNELS[instruction.kernel].family == "optimiser_factors" else START
+    return Cost(count(instruction) if count else 0, sum(map(_traffic, arrays)), start)
 
 
 def _traffic(a: Array) -> int:

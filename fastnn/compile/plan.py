@@ -18,9 +18,10 @@ from .passes import (
     fuse,
     join_softmax_and_loss,
     plan_memory,
+    postpone_sums,
     remove_dead_code,
     reuse_in_place,
-    schedule,
+    scheduled,
     update_behind_gradients,
 )
 from .recording import Recording
@@ -31,6 +32,7 @@ PASSES: tuple[Callable[[Recording], None], ...] = (
     join_softmax_and_loss,
     fuse,
     update_behind_gradients,
+    postpone_sums,
     reuse_in_place,
 )
 INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, fold_constants, forward_copies, fuse, reuse_in_place)
@@ -46,6 +48,8 @@ class Plan:
         The instructions, in an order and with barriers that any number of threads may follow.
     inputs, outputs
         Where the caller puts what the program reads, and finds what it computes: views of the arena.
+    examples
+        How many examples the batch has: the rows of the first input.
     arena
         All memory that the program itself uses.
 
@@ -67,7 +71,8 @@ class Plan:
         self.recording = recording
         self.inputs: list[Array] = recording.inputs
         self.outputs: list[Array] = recording.outputs
-        self.program: Program = schedule(recording)
+        self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
+        self.program: Program = scheduled(recording.instructions, self.examples)
         self.guards = [(*self._source(a), check) for a, check in recording.guards]
 
     def _source(self, array: Array) -> tuple[int, Callable[[Array], Array]]:

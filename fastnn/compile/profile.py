@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
 import numpy as np
 
-from ..kernels import Program, get_num_threads, threads
+from ..kernels import Program, Turn, get_num_threads, threads
 from ..tensor import Array
 from .cost import Cost, cost
 from .limits import large_copy, product_in_registers
 from .memory import root
+from .passes.schedule import divide
 from .plan import Plan
 
 ROUNDS = 7
@@ -60,8 +61,8 @@ def profile(plan: Plan) -> Profile:
     saved = [(a, a.copy()) for a in _written(plan)]
     lines = []
     try:
-        for instruction, alone in zip(plan.program.instructions, plan.program.alone, strict=True):
-            single = Program([instruction], [True], [alone])
+        for instruction in plan.program.instructions:
+            single = Program([instruction], lambda parts, i=instruction: _without_waits(divide([i], plan.examples, parts).workers))
             lines.append(Line(instruction.kernel, _median_seconds(single.run), cost(instruction)))
             for a, values in saved:
                 np.copyto(a, values)
@@ -70,6 +71,10 @@ def profile(plan: Plan) -> Profile:
             np.copyto(a, values)
     flops, bandwidth = machine_peaks(str(plan.inputs[0].dtype) if plan.inputs[0].dtype.kind == "f" else "float32", get_num_threads())
     return Profile(lines, flops, bandwidth)
+
+
+def _without_waits(workers: Sequence[Sequence[Turn]]) -> list[list[Turn]]:
+    return [[turn for turn in turns if turn is not None] for turns in workers]
 
 
 def _written(plan: Plan) -> list[Array]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import Instruction
 from ..tensor import Array, mode
-from .memory import Range, extent, moved, root
+from .memory import Range, extent, moved, root, touching
 
 Roots: TypeAlias = dict[int, Array]  # arrays that own memory, by id
 
@@ -65,6 +65,11 @@ class Recording:
             written, read = ([extent(a) for a in arrays] for arrays in (instruction.outputs, instruction.inputs))
             known = self._extents[id(instruction)] = instruction, written, read
         return known[1], known[2]
+
+    def depend(self, one: Instruction, other: Instruction) -> bool:
+        """Whether the order of two instructions matters: if one writes what the other touches."""
+        (written, read), (other_written, other_read) = self.extents(one), self.extents(other)
+        return touching(written, other_written) or touching(written, other_read) or touching(read, other_written)
 
     def temporaries(self) -> Roots:
         """The memory that only the program itself uses: written before it is read, and neither input nor state."""

@@ -10,13 +10,13 @@ import numpy as np
 
 from .._arguments import number
 from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
-from ..kernels import Instruction, Program
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm_
 from ..random import generator, streams_from
 from ..tensor import Array, Tensor, to_array
+from .epoch import Epoch, Stretch
 from .plan import Bytes, Plan
 from .profile import Profile, profile
 from .recording import Recording, recording
@@ -50,6 +50,7 @@ class TrainingStep:
         self._arena: Bytes | None = None
         self._stream = np.array([generator().integers(1 << 62), 0], np.uint64)
         self._last: Plan | None = None
+        self._epoch: Epoch | None = None
 
     @property
     def program(self) -> Plan:
@@ -140,37 +141,41 @@ class TrainingStep:
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ArgumentError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         total = lengths.pop()
-        order = np.arange(total) if rng is None else rng.permutation(total)
         whole, rest = divmod(total, batch_size)
-        losses = np.zeros(whole + (rest > 0))
-        cursor = np.zeros(2, np.int64)
         dtypes = [self._fed(v) for v in xs] + [v.dtype for v in ys]
+        self.optimizer.sync()
+        plans = []
         for size, steps in ((batch_size, whole), (rest, int(rest > 0))):
             if steps:
-                self.optimizer.sync()
                 key = tuple([((size, *v.shape[1:]), dtype) for v, dtype in zip(values, dtypes, strict=True)])
-                plan = self._plan(key, len(xs), isinstance(y, tuple))
-                plan.check(values)
-                program = _around(plan, size, values, order, cursor, losses, outputs)
-                self._replay(program, steps, size, losses, cursor, report, scheduler)
-        return losses
+                plans.append((self._plan(key, len(xs), isinstance(y, tuple)), steps))
+                plans[-1][0].check(values)
+        epoch = self._epoch
+        if epoch is None or not epoch.fits(plans, values, outputs):
+            epoch = self._epoch = Epoch(plans, values, outputs)
+        epoch.order[:] = np.arange(total) if rng is None else rng.permutation(total)
+        epoch.cursor[:] = 0
+        for stretch in epoch.stretches:
+            self._last = stretch.plan
+            self._replay(epoch, stretch, report, scheduler)
+        return epoch.losses.copy()
 
-    def _replay(self, program: Program, steps: int, size: int, losses: Array, cursor: Array, report: Report | None, scheduler: Any) -> None:
-        """Run `steps` steps in stretches that are short enough for progress and interrupts to be served in between."""
-        stretch = 1
+    def _replay(self, epoch: Epoch, stretch: Stretch, report: Report | None, scheduler: Any) -> None:
+        """Run the steps of a stretch, some at a time, so that progress and interrupts are served in between."""
+        steps, most = stretch.steps, 1
         while steps:
-            count = min(stretch, steps) if scheduler is None else 1
-            first = int(cursor[1])
+            count = min(most, steps) if scheduler is None else 1
+            first = int(epoch.cursor[1])
             start = time.perf_counter()
-            program.run(count)
+            stretch.program.run(count)
             seconds = time.perf_counter() - start
             steps -= count
             if report is not None:
-                report(count * size, float(losses[first : first + count].mean()))
+                report(count * stretch.size, float(epoch.losses[first : first + count].mean()))
             if scheduler is not None:
                 scheduler.step()
                 self.optimizer.sync()
-            stretch = max(1, min(2 * stretch, int(count * SECONDS_BETWEEN_REPORTS / max(seconds, 1e-9))))
+            most = max(1, min(2 * most, int(count * SECONDS_BETWEEN_REPORTS / max(seconds, 1e-9))))
 
     def _parts(self, data: Any) -> tuple[Array, ...]:
         return tuple([self._values(part) for part in (data if isinstance(data, tuple) else (data,))])
@@ -232,24 +237,6 @@ class TrainingStep:
             for p, grad in zip(parameters, before, strict=True):
                 p.grad = grad
         return found
-
-
-def _around(plan: Plan, size: int, data: tuple[Array, ...], order: Array, cursor: Array, losses: Array, outputs: Array | None) -> Program:
-    """The program of one step of an epoch: take rows, do what `plan` does, note the loss, move on."""
-
-    def rows(a: Array) -> Array:
-        return a.reshape(len(a), -1)
-
-    before = []
-    for place, source in zip(plan.inputs, data, strict=True):
-        before.append(Instruction("take_rows", (rows(place), rows(source), order, cursor)))
-        if source.dtype == np.uint8 and place.dtype != np.uint8:
-            before.append(Instruction("multiply", (place, place, np.asarray(1 / 255, place.dtype))))
-    after = [Instruction("note", (losses, plan.outputs[0].reshape(1), cursor))]
-    if outputs is not None:
-        after.append(Instruction("put_rows", (rows(outputs), rows(plan.outputs[1]), order, cursor)))
-    after.append(Instruction("advance", (cursor, size)))
-    return plan.program.extended(before, after)
 
 
 def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip_norm: float | None = None) -> TrainingStep:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ShapeError, StateError
-from ..kernels import KERNELS, Instruction, Program
+from ..kernels import KERNELS, Instruction, Program, divided_in_turn
 from ..tensor import Array, Tensor, mode, run
 from .flat import Layout
 
@@ -71,7 +71,7 @@ class Block:
         self.views = [p.data for p in params]
         self.grad = self._adopt_or_make_homes()
         self.homes = [p._home for p in params]
-        self._program = Program([], [], [])
+        self._program = Program([])
         self.use(rule)
 
     def use(self, rule: Rule) -> None:
@@ -165,7 +165,7 @@ class Block:
                 start, stop = consecutive[0], consecutive[-1] + 1
                 calls += self._pair(start, stop)
                 alone += [True, self.layout.starts[stop] - self.layout.starts[start] < SHARED]
-        self._program = Program(calls, [True] * len(calls), alone)
+        self._program = Program(calls, None if all(alone) else divided_in_turn(calls, alone))
         if self._present is not None:  # from now on the counters of parameters that shared calls may differ
             self.serial = next(_serial)
         self._present = present

@@ -1,54 +1,65 @@
 """The interpreter of programs, and the loop in which a worker thread waits for work and does it."""
 
 from .._atomics import atomic_add, atomic_load, atomic_store, give_way, invoke, pause
+from .._compiler import subroutine
 
 # The words of the team's mailbox, each on a cache line of its own. A ticket is a running number and, in its last byte, how many
 # workers take part: a worker that does not take part never looks at the rest, which may be changing.
 LINE = 8
-TICKET, ENTRY, RECORD, FINISHED, ASLEEP = range(0, 5 * LINE, LINE)
+TICKET, ENTRY, RECORD, FINISHED, SLEEPERS, ASLEEP = range(0, 6 * LINE, LINE)
 PARTS_MASK = 255
-SPINS_BEFORE_YIELD = 200  # a few microseconds: longer waits mean that the other thread has no core
+SPINS_BEFORE_PAUSE = 100  # a fraction of a microsecond: workers that share their work well are never further apart
+SPINS_BEFORE_YIELD = 400  # a few microseconds: longer waits mean that the other thread has no core
 SPINS_BEFORE_SLEEP = 4_000
 
 
-def interpret(team, table, meeting, repeat):
-    """Run the instructions of a program, `repeat` times over. Each row of the table: entry, record, barrier before it, alone."""
+def interpret(team, table, starts, meeting, repeat):
+    """Do this worker's turns, `repeat` times over. Each row of the table: entry, record, part, parts; no entry means to wait for all."""
     part, parts = team
-    count = table.shape[0]
     met = 0
     for _ in range(repeat):
-        for i in range(count):
-            if parts > 1 and table[i, 2] != 0:
-                met += parts
-                atomic_add(meeting, 0, 1)
-                spins = 0
-                while atomic_load(meeting, 0) < met:
+        for i in range(starts[part], starts[part + 1]):
+            if table[i, 0] != 0:
+                invoke(table[i, 0], table[i, 1], table[i, 2], table[i, 3])
+                continue
+            met += parts
+            atomic_add(meeting, 0, 1)
+            spins = 0
+            while atomic_load(meeting, 0) < met:
+                spins += 1
+                if spins > SPINS_BEFORE_PAUSE:
                     pause()
-                    spins += 1
-                    if spins > SPINS_BEFORE_YIELD:
-                        give_way()
-            if table[i, 3] == 0:
-                invoke(table[i, 0], table[i, 1], part, parts)
-            elif part == 0:
-                invoke(table[i, 0], table[i, 1], 0, 1)
+                if spins > SPINS_BEFORE_YIELD:
+                    give_way()
 
 
 def post(team, mailbox, entry, record, parts):
-    """Put work into the mailbox: from here on, workers that are awake begin."""
+    """Put work into the mailbox, which workers that are awake begin at once, and lead it unless some are asleep: those need a bell."""
     mailbox[ENTRY] = entry
     mailbox[RECORD] = record
     atomic_store(mailbox, FINISHED, 0)
     atomic_store(mailbox, TICKET, (mailbox[TICKET] | PARTS_MASK) + 1 + parts)
+    sleepers = 0
+    for worker in range(1, parts):
+        sleepers += atomic_load(mailbox, ASLEEP + worker * LINE)
+    mailbox[SLEEPERS] = sleepers
+    if sleepers == 0:
+        _lead(mailbox, parts)
 
 
 def lead(team, mailbox):
     """Do the caller's share of the work that was posted, then wait until the others have done theirs."""
-    parts = mailbox[TICKET] & PARTS_MASK
+    _lead(mailbox, mailbox[TICKET] & PARTS_MASK)
+
+
+@subroutine
+def _lead(mailbox, parts):
     invoke(mailbox[ENTRY], mailbox[RECORD], 0, parts)
     spins = 0
     while atomic_load(mailbox, FINISHED) < parts - 1:
-        pause()
         spins += 1
+        if spins > SPINS_BEFORE_PAUSE:
+            pause()
         if spins > SPINS_BEFORE_YIELD:
             give_way()
 

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from fastnn.kernels import Instruction, Program, _team
+from fastnn.kernels import Instruction, Program, _team, divided_in_turn
 
 from fastnn import kernels
 from fastnn.errors import ArgumentError
@@ -30,7 +30,7 @@ def program(seed=0):
         Instruction("gemm", (c, left, right, c, c, 1.0, 0.0, 0)),
         Instruction("reduce_sum", (total, a.reshape(1, N, 1))),
     ]
-    return Program(instructions, [True] * 5, [False] * 5), (a, b, c, total)
+    return Program(instructions, divided_in_turn(instructions, [False] * 5)), (a, b, c, total)
 
 
 def results(count, seed=0):
@@ -97,10 +97,11 @@ FORK = """
 import os, sys
 import numpy as np
 from fastnn import kernels
-from fastnn.kernels import Instruction, Program
+from fastnn.kernels import Instruction, Program, divided_in_turn
 x = np.linspace(0, 1, 100_003, dtype=np.float32)
 y = np.empty_like(x)
-program = Program([Instruction("exp", (y, x))], [True], [False])
+instructions = [Instruction("exp", (y, x))]
+program = Program(instructions, divided_in_turn(instructions, [False]))
 with kernels.threads(2):
     program.run()
     expected = y.copy()

@@ -6,7 +6,8 @@ from .dead_code import remove_dead_code
 from .fusion import fuse
 from .in_place import reuse_in_place
 from .memory_plan import plan_memory
-from .schedule import schedule
+from .postpone import postpone_sums
+from .schedule import scheduled
 from .softmax_loss import join_softmax_and_loss
 from .updates import update_behind_gradients
 
@@ -16,8 +17,9 @@ __all__ = [
     "fuse",
     "join_softmax_and_loss",
     "plan_memory",
+    "postpone_sums",
     "remove_dead_code",
     "reuse_in_place",
-    "schedule",
+    "scheduled",
     "update_behind_gradients",
 ]

@@ -12,6 +12,9 @@ from ..memory import extent, moved, root
 from ..recording import Recording
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+# Memory that is used twice makes workers wait who would have nothing to do with each other, so it is reused only where that saves some.
+APART = 2048  # bytes of an array that always has a place of its own
+ALL_APART = 256 << 10  # bytes of all arrays together that stay in cache with a place for each
 
 
 @dataclass
@@ -33,24 +36,36 @@ class Placement:
 
 
 def lifetimes(recording: Recording) -> list[Placement]:
-    """Every temporary with its lifetime; inputs and outputs are alive throughout."""
+    """Every temporary with its lifetime; inputs and outputs are alive throughout, and so is what has a place of its own."""
     uses = recording.uses()
     end = len(recording.instructions)
     found = [Placement(a, uses[key][0], uses[key][-1]) for key, a in recording.temporaries().items()]
+    all_apart = sum(p.bytes for p in found) <= ALL_APART
+    for p in found:
+        if all_apart or p.bytes <= APART:
+            p.first, p.last = 0, end
     return found + [Placement(root(a), 0, end) for a in recording.inputs]
 
 
 def assign_offsets(placements: list[Placement]) -> int:
     """Give each placement the lowest offset free during its lifetime, largest first; returns the bytes needed in all."""
+    end = max((p.last for p in placements), default=0)
+    needed = 0
+    for p in placements:
+        if p.first == 0 and p.last == end:  # clashes with every other one
+            p.offset = needed
+            needed += p.bytes
+    base = needed
     placed: list[Placement] = []
-    for p in sorted(placements, key=lambda p: (-p.bytes, p.first)):
-        p.offset = 0
+    for p in sorted((p for p in placements if p.first or p.last < end), key=lambda p: (-p.bytes, p.first)):
+        p.offset = base
         for other in sorted((q for q in placed if q.clashes(p)), key=lambda q: q.offset):
             if p.offset + p.bytes <= other.offset:
                 break
             p.offset = max(p.offset, other.offset + other.bytes)
         placed.append(p)
-    return max((p.offset + p.bytes for p in placed), default=0)
+        needed = max(needed, p.offset + p.bytes)
+    return needed
 
 
 def new_arena(bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

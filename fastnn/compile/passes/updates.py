@@ -8,7 +8,7 @@ import numpy as np
 
 from ...kernels import KERNELS, Instruction
 from ...tensor import Array
-from ..memory import address, extent, overlap, touching
+from ..memory import address, extent, overlap
 from ..recording import Recording
 
 FITS_IN_CACHE = 256 << 10  # bytes of gradients that stay in cache anyway until one update at the end takes them all
@@ -83,12 +83,7 @@ def _pieces(recording: Recording, n: int, instruction: Instruction) -> list[Inst
 
 def _move_forward(recording: Recording, n: int) -> None:
     """Move instruction n to right behind the last one before it that it depends on."""
-    moving = recording.instructions[n]
-    written, read = recording.extents(moving)
-    place = n
-    while place:
-        before_written, before_read = recording.extents(recording.instructions[place - 1])
-        if touching(written, before_written) or touching(written, before_read) or touching(read, before_written):
-            break  # the order of two instructions matters if one writes what the other touches
+    moving, place = recording.instructions[n], n
+    while place and not recording.depend(moving, recording.instructions[place - 1]):
         place -= 1
     recording.instructions.insert(place, recording.instructions.pop(n))

@@ -1,0 +1,69 @@
+"""An epoch: the program of a step between the instructions that take the next rows of the data and those that note the loss and move on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels import Instruction, Program
+from ..tensor import Array
+from .memory import same_items
+from .passes import scheduled
+from .plan import Plan
+
+
+class Stretch(NamedTuple):
+    """Steps of one batch size: their plan, their program, how many there are and how many examples each takes."""
+
+    plan: Plan
+    program: Program
+    steps: int
+    size: int
+
+
+class Epoch:
+    """All steps over some data, with an order, a cursor and a log of losses of their own: they run again and again.
+
+    Parameters
+    ----------
+    plans
+        The plan of the whole batches and that of the rest, each with the number of steps that it is good for.
+    data
+        All inputs and targets, one row for each example.
+    outputs
+        Where row i receives the model's output for example i; or None.
+    """
+
+    def __init__(self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None) -> None:
+        self.data = data
+        self.outputs = outputs
+        self.order = np.zeros(len(data[0]), np.int64)
+        self.cursor = np.zeros(2, np.int64)
+        self.losses = np.zeros(sum(steps for _, steps in plans))
+        self.stretches = [Stretch(plan, self._program(plan), steps, plan.examples) for plan, steps in plans]
+
+    def fits(self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None) -> bool:
+        """Whether this is the epoch of these plans over the very same memory."""
+        found = [(s.plan, s.steps) for s in self.stretches]
+        arrays = [(a, b) for a, b in zip((*data, outputs), (*self.data, self.outputs), strict=False) if a is not b]
+        alike = len(data) == len(self.data) and all(a is not None and b is not None and same_items(a, b) for a, b in arrays)
+        return alike and list(plans) == found
+
+    def _program(self, plan: Plan) -> Program:
+        """The program of one step."""
+        before = []
+        for place, source in zip(plan.inputs, self.data, strict=True):
+            before.append(Instruction("take_rows", (_rows(place), _rows(source), self.order, self.cursor)))
+            if source.dtype == np.uint8 and place.dtype != np.uint8:
+                before.append(Instruction("multiply", (place, place, np.asarray(1 / 255, place.dtype))))
+        after = [Instruction("note", (self.losses, plan.outputs[0].reshape(1), self.cursor))]
+        if self.outputs is not None:
+            after.append(Instruction("put_rows", (_rows(self.outputs), _rows(plan.outputs[1]), self.order, self.cursor)))
+        after.append(Instruction("advance", (self.cursor, plan.examples)))
+        return scheduled([*before, *plan.program.instructions, *after], plan.examples)
+
+
+def _rows(a: Array) -> Array:
+    return a.reshape(len(a), -1)
