@@ -1,6 +1,7 @@
 """Programs: a list of kernel calls on fixed memory, run again and again without Python in between."""
 
 import ctypes
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,6 +11,9 @@ from . import _registry
 from ._registry import KERNELS, Kernel, as_record
 from ._signature import Int, Ints
 from ._team import LINE, get_num_threads, team
+
+SHARING_PAYS = 20_000  # cycles below which several workers are no faster than one
+WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
 
 
 class Instruction(NamedTuple):
@@ -98,14 +102,14 @@ class Program:
         What to run, in this order.
     division
         How several workers share it out; None if one does it all. The result must be the same.
-    least
-        How many repetitions of the program it takes for several workers to be worth waking.
+    cycles
+        What one worker needs for it, at least.
     """
 
-    def __init__(self, instructions: Sequence[Instruction], division: Division | None = None, least: int = 1) -> None:
+    def __init__(self, instructions: Sequence[Instruction], division: Division | None = None, cycles: float = math.inf) -> None:
         self.instructions = list(instructions)
         self.division = division
-        self.least = least
+        self.cycles = cycles
         self._ready: dict[int, _Ready] = {}
 
     def turns(self, parts: int) -> Sequence[Sequence[Turn]]:
@@ -125,12 +129,13 @@ class Program:
                 for name, operands in self.instructions:
                     KERNELS[name].twin(*operands)
             return
-        parts = get_num_threads() if self.division is not None and repeat >= self.least else 1
+        work = repeat * self.cycles
+        parts = get_num_threads() if self.division is not None and work >= SHARING_PAYS else 1
         if parts > 1:
             ready = self._made_ready(parts)
             ready.meeting[0] = 0
             ready.call[-1] = repeat
-            if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts):
+            if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=work >= WAKING_PAYS):
                 return
         ready = self._made_ready(1)
         ready.call[-1] = repeat

@@ -8,6 +8,7 @@ the team busy works alone; kernels give bitwise the same results for any number 
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from ._signature import Int, Ints
 LINE = 8  # words between the words of a mailbox
 SLEEPERS, ASLEEP = 4 * LINE, 5 * LINE
 MOST_THREADS = 255
+OFTEN = 1e-3  # seconds between calls that are worth a thread which stays awake for them
 
 
 def _post(mailbox: Ints("W"), entry: Int, record: Int, parts: Int) -> None: ...
@@ -41,6 +43,7 @@ class Team:
         self.mailbox[ASLEEP::LINE] = 1
         self.bells = [queue.SimpleQueue[None]() for _ in range(size)]
         self.busy = threading.Lock()
+        self._asked = 0.0  # when small work last found somebody asleep
         for kernel, dtypes in ((POST, "i8"), (LEAD, "i8"), (SERVE, "i8i8")):
             kernel.entry(dtypes)
         self._post, self._lead = POST.entry("i8"), LEAD.entry("i8")
@@ -58,21 +61,34 @@ class Team:
             self.mailbox[ASLEEP + worker * LINE] = 0
             serve(record, 0, 1)
 
-    def run(self, entry: int, record: int, parts: int) -> bool:
-        """Run the kernel at the address `entry` on `parts` workers. Returns False, having done nothing, if the team is busy."""
+    def run(self, entry: int, record: int, parts: int, wake: bool = True) -> bool:
+        """Run the kernel at the address `entry` on `parts` workers.
+
+        Returns False, having done nothing, if the team is busy, or asleep and not to be woken. Work that does not repay waking, but comes
+        again and again, finds the workers awake the next time.
+        """
         if not self.busy.acquire(blocking=False):
             return False
         try:
+            if not wake and any(self.mailbox[ASLEEP + worker * LINE] for worker in range(1, parts)):
+                before, self._asked = self._asked, time.perf_counter()
+                if self._asked - before < OFTEN:
+                    self._ring(parts)
+                return False
             self._post_record[-3], self._post_record[-2], self._post_record[-1] = entry, record, parts
             self._post(self._post_record, 0, 1)
             if self.mailbox[SLEEPERS]:
-                for worker in range(1, parts):
-                    if self.mailbox[ASLEEP + worker * LINE]:
-                        self.bells[worker].put(None)
+                self._ring(parts)
                 self._lead(self._lead_record, 0, 1)
         finally:
             self.busy.release()
         return True
+
+    def _ring(self, parts: int) -> None:
+        """Wake those of the first `parts` workers who are asleep."""
+        for worker in range(1, parts):
+            if self.mailbox[ASLEEP + worker * LINE]:
+                self.bells[worker].put(None)
 
 
 class _Limit(threading.local):

@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..nn import Module
+from ..nn.module import changes
 from ..optim import Optimizer, clip_grad_norm_
 from ..random import generator, streams_from
 from ..tensor import Array, Tensor, to_array
@@ -51,6 +52,7 @@ class TrainingStep:
         self._stream = np.array([generator().integers(1 << 62), 0], np.uint64)
         self._last: Plan | None = None
         self._epoch: Epoch | None = None
+        self._modes: tuple[int, tuple[tuple[int, bool], ...]] = (-1, ())
 
     @property
     def program(self) -> Plan:
@@ -197,9 +199,10 @@ class TrainingStep:
         return self.dtype if x.dtype == np.uint8 else x.dtype
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
-        """The plan for a batch of these shapes and dtypes, of which the first `inputs` go to the model, in the model's present modes."""
-        modes = tuple([m.training for m in self.model.modules()])
-        key = (kinds, inputs, several_targets, modes, self.optimizer.serial)
+        """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present layers and modes."""
+        if self._modes[0] != changes[0]:
+            self._modes = changes[0], tuple([(id(m), m.training) for m in self.model.modules()])
+        key = (kinds, inputs, several_targets, self._modes[1], self.optimizer.serial)
         plan = self._plans.get(key)
         if plan is None:
             self._plans = {k: p for k, p in self._plans.items() if k[-1] == key[-1]}

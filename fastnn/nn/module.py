@@ -17,6 +17,8 @@ from .parameter import Parameter
 M = TypeVar("M", bound="Module")
 T = TypeVar("T")
 
+changes = [0]  # how often any module has got another mode or another module inside: what was found out before may be out of date
+
 
 class Module:
     """Base of all layers and models: assign parameters and modules to attributes, and define `forward`.
@@ -40,7 +42,13 @@ class Module:
         for kind, is_one in ((Parameter, isinstance(held, Parameter)), (Module, isinstance(held, Module)), (Tensor, name in self._buffers)):
             if is_one and value is not None and not isinstance(value, kind):
                 raise DTypeError(f"{type(self).__name__}.{name} must stay a {kind.__name__} or become None, got {type(value).__name__}")
+        if name == "training" or isinstance(value, Module) or isinstance(held, Module):
+            changes[0] += 1
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        changes[0] += 1
+        super().__delattr__(name)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter under a name that may be computed. Raises ArgumentError if the name is taken or holds a dot."""

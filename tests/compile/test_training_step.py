@@ -149,6 +149,16 @@ def test_learning_rates_and_modes_need_no_new_recording_when_they_come_back(monk
     assert len(recorded) == 2
 
 
+def test_a_layer_that_is_replaced_is_seen():
+    model, opt = build(mlp, "sgd", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    opt.param_groups[0]["lr"] = 0.0
+    before = step(X, LABELS)
+    model[1] = nn.Tanh()
+    assert step(X, LABELS) != before
+    assert step(X, LABELS) == pytest.approx(F.cross_entropy(model(X.astype(np.float32)), LABELS).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_results_are_bitwise_the_same_for_any_number_of_threads(name):
     rng = np.random.default_rng(0)

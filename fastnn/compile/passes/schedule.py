@@ -19,7 +19,6 @@ from ..memory import Range, extent
 from ..slices import Slices, by_examples, repeatable, slices
 
 SHARING_PAYS = 3_000  # cycles below which an instruction that cannot be cut is done by one worker
-WAKING_PAYS = 200_000  # cycles of work below which another thread costs more than it saves
 WHOLE_OPERAND = 256 << 10  # bytes of a product's right side that each worker may read as a whole
 LEAST_EXAMPLES = 4  # of a piece
 REPEATING_PAYS = 300  # cycles below which every worker may do the same work
@@ -40,9 +39,8 @@ class Access(NamedTuple):
 
 def scheduled(instructions: Sequence[Instruction], examples: int) -> Program:
     """Instructions, of which many work on a batch of `examples`, as a program that any number of workers may share."""
-    cycles = [cost(i).cycles for i in instructions]
-    least = -(-WAKING_PAYS // max(1, int(sum(cycles))))
-    return Program(instructions, lambda parts: divide(instructions, examples, parts).workers, least)
+    cycles = sum(cost(i).cycles for i in instructions)
+    return Program(instructions, lambda parts: divide(instructions, examples, parts).workers, cycles)
 
 
 def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Division:
@@ -59,12 +57,12 @@ def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Di
             at += 1
         elif work < REPEATING_PAYS and repeatable(instruction) and division.free(instruction, EVERYBODY):
             division.repeat(instruction, work)
+        elif work >= SHARING_PAYS and (pieces := division.pieces(instruction)) is not None:
+            division.follow(pieces)
         elif cut is not None and not _reads_much(instruction):
             division.cut(cut, examples, work)
         elif work >= SHARING_PAYS and (whole := _rows_of_result(instruction, parts)) is not None:
             division.cut(whole, len(instruction.operands[0][0]), work)
-        elif work >= SHARING_PAYS and (pieces := division.pieces(instruction)) is not None:
-            division.follow(pieces)
         elif work >= SHARING_PAYS:
             division.share(instruction, work)
         else:

@@ -1,0 +1,147 @@
+"""The schedule: workers meet where they must and only there, and never touch what another one works on."""
+
+import itertools
+
+import numpy as np
+import pytest
+from fastnn.kernels import Instruction
+
+import fastnn
+from fastnn import nn, optim
+from fastnn.bench import nets
+from fastnn.compile.memory import extent
+from fastnn.compile.passes import postpone_sums
+from fastnn.compile.passes.schedule import divide
+from fastnn.compile.recording import Recording
+
+
+def array(*shape):
+    return np.zeros(shape, np.float32)
+
+
+def phases(turns):
+    """The work of one worker between meetings."""
+    places = [i for i, turn in enumerate(turns) if turn is None]
+    assert places[:1] == [0]
+    return [turns[start + 1 : stop] for start, stop in itertools.pairwise([*places, len(turns)])]
+
+
+def touched(work):
+    """What a piece of work writes and reads, as extents."""
+    return [extent(a) for a in work.instruction.outputs], [extent(a) for a in work.instruction.inputs]
+
+
+def assert_free_of_conflicts(workers):
+    """Between two meetings no worker touches what another one writes, unless it has itself written the same there before."""
+    by_worker = [phases(turns) for turns in workers]
+    assert len({len(p) for p in by_worker}) == 1
+    for phase in zip(*by_worker, strict=True):
+        for p, q in itertools.permutations(range(len(phase)), 2):
+            for one in phase[p]:
+                repeated = False
+                for other in phase[q]:
+                    if other.instruction is one.instruction:
+                        repeated = True
+                        continue
+                    written, read = touched(other)
+                    for low, high in touched(one)[0]:
+                        for other_low, other_high in written if repeated else written + read:
+                            assert high <= other_low or other_high <= low, (one.instruction.kernel, other.instruction.kernel)
+
+
+def convolutional():
+    body = (nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    return nn.Sequential(*body, nn.Dropout(0.25), nn.Linear(8 * 16, 5))
+
+
+SMALL, MEDIUM, LARGE, WIDE, DEEP = nets.DENSE
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize("net", [SMALL, MEDIUM, LARGE, DEEP], ids=lambda net: net.name)
+def test_workers_do_not_touch_what_others_work_on(net, parts):
+    model = net.model()
+    step = fastnn.compile_training(model, net.loss, optim.Adam(model.parameters()), clip_norm=1.0)
+    step.prepare(*net.data(net.batch))
+    assert_free_of_conflicts(divide(step.program.program.instructions, net.batch, parts).workers)
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_workers_do_not_touch_what_others_work_on_in_a_convolutional_net(parts):
+    model = convolutional()
+    step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1))
+    step.prepare(array(24, 3, 8, 8), np.zeros(24, np.int64))
+    assert_free_of_conflicts(divide(step.program.program.instructions, 24, parts).workers)
+
+
+def test_a_small_net_meets_three_times_in_a_step():
+    model = SMALL.model()
+    step = fastnn.compile_training(model, SMALL.loss, optim.Adam(model.parameters()))
+    step.prepare(*SMALL.data(SMALL.batch))
+    workers = divide(step.program.program.instructions, SMALL.batch, 2).workers
+    assert [turns.count(None) for turns in workers] == [3, 3]  # at the start, before the sums over the batch, before the update
+    kernels = [[work.instruction.kernel for work in phase] for phase in phases(workers[0])]
+    assert kernels[0].count("gemm") == 5
+    assert set(kernels[2]) == {"adam"}
+
+
+def marks(instructions, examples, parts=2):
+    return divide([Instruction(*i) for i in instructions], examples, parts).marks
+
+
+def test_rows_are_cut_and_only_sums_over_them_make_workers_wait():
+    x, a, b, total = array(4096, 16), array(4096, 16), array(4096, 16), array(1, 16)
+    found = marks([("exp", (a, x)), ("multiply", (b, a, x)), ("reduce_sum", (total, b.reshape(1, 4096, 16))), ("add", (a, b, total))], 4096)
+    assert found == ["|/", " /", "|*", "|/"]
+
+
+def test_small_instructions_that_cannot_be_cut_go_to_whoever_has_least_to_do():
+    x, y, u, v = array(1, 500, 3), array(1, 3), array(1, 500, 3), array(1, 3)
+    assert marks([("reduce_sum", (y, x)), ("reduce_sum", (v, u)), ("exp", (v, v))], 500) == ["|0", " 1", " 1"]
+
+
+def test_tiny_instructions_are_done_by_everybody_unless_they_depend_on_somebody():
+    x, y, out = array(8, 4), array(8, 4), array(8, 4)
+    scale, number = array(1), array(1)
+    found = marks([("multiply", (scale, number, number)), ("multiply", (y, x, scale)), ("sgd", (number, scale, scale, scale, scale))], 8)
+    assert found[0] == "|="
+    assert found[1] in (" =", " /")
+    assert marks([("exp", (y, x)), ("exp", (out, y))], 8) == ["|/", " /"]
+
+
+def test_an_update_is_done_by_whoever_computed_the_gradient():
+    rows, cols, batch = 64, 96, 32
+    param, grad = array(rows * cols), array(rows * cols)
+    dy, x, one = array(batch, rows), array(batch, cols), array(1)
+    c = grad.reshape(1, rows, cols)
+    gradient = ("gemm", (c, dy.T[None], x[None], c, c, 1.0, 0.0, 0))
+    assert marks([gradient, ("sgd", (param, grad, one, one, one))], batch) == ["|/", " +"]
+
+
+def test_sums_over_the_batch_wait_until_they_are_needed_or_have_become_many():
+    x, a, b, total, out = array(8, 4), array(8, 4), array(8, 4), array(1, 4), array(8, 4)
+    r = Recording(inputs=[x], outputs=[out])
+    r.append("exp", a, x)
+    r.append("reduce_sum", total, a.reshape(1, 8, 4))
+    r.append("sin", b, x)
+    r.append("add", out, b, total)
+    postpone_sums(r)
+    assert [i.kernel for i in r.instructions] == ["exp", "sin", "reduce_sum", "add"]
+    large = array(8, 1 << 16)
+    r = Recording(inputs=[x], outputs=[out])
+    r.append("reduce_sum", array(1, 1 << 16), large.reshape(1, 8, 1 << 16))
+    r.append("sin", out, x)
+    postpone_sums(r)
+    assert [i.kernel for i in r.instructions] == ["reduce_sum", "sin"]
+
+
+def test_a_large_gradient_and_its_update_are_done_piece_by_piece():
+    rows, cols, batch = 256, 512, 64
+    param, grad = array(rows * cols), array(rows * cols)
+    c = grad.reshape(1, rows, cols)
+    dy, x, one = array(batch, rows), array(batch, cols), array(1)
+    gradient = Instruction("gemm", (c, dy.T[None], x[None], c, c, 1.0, 0.0, 0))
+    workers = divide([gradient, Instruction("sgd", (param, grad, one, one, one))], batch, 2).workers
+    kernels = [work.instruction.kernel for work in workers[0][1:]]
+    assert kernels == ["gemm", "sgd"] * 2
+    assert_free_of_conflicts(workers)
