@@ -67,10 +67,9 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     MC = A_BLOCK_BYTES // KC_BYTES // MR * MR
     pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > IN_CACHE)
     pack_a = N > GROUP * NR and M > MR and (a_col >= PAGE or (a_row % PAGE == 0 and M * K * item > A_BLOCK_BYTES))
-    KC = max(K, 1)
-    if pack_a or pack_b:
-        steps = max((K * item + KC_BYTES - 1) // KC_BYTES, 1)  # of nearly equal depth, in whole vectors
-        KC = max((K + steps * W - 1) // (steps * W) * W, 1)
+    # Blocks of nearly equal depth, in whole vectors. They follow from K alone, so that rows come out the same in any company.
+    steps = max((K * item + KC_BYTES - 1) // KC_BYTES, 1)
+    KC = max((K + steps * W - 1) // (steps * W) * W, 1)
     NC = GROUP * NR if pack_b else max(N, 1)
     panel = KC * NR * item
     abuf, bbuf = block_of_a(), panels_of_b()

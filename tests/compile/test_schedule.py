@@ -115,7 +115,7 @@ def test_an_update_is_done_by_whoever_computed_the_gradient():
     dy, x, one = array(batch, rows), array(batch, cols), array(1)
     c = grad.reshape(1, rows, cols)
     gradient = ("gemm", (c, dy.T[None], x[None], c, c, 1.0, 0.0, 0))
-    assert marks([gradient, ("sgd", (param, grad, one, one, one))], batch) == ["|/", " +"]
+    assert marks([gradient, ("sgd", (param, grad, one, one, one))], batch) == ["|/", "|+"]
 
 
 def test_sums_over_the_batch_wait_until_they_are_needed_or_have_become_many():
