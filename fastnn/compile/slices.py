@@ -26,8 +26,8 @@ ROWS = {
     **dict.fromkeys(("avg_pool2d", "avg_pool2d_grad", "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad"), "P"),
 }
 
-# Kernels whose results depend on nothing but their inputs, so that to compute them once more changes nothing.
-REPEATABLE = frozenset(ROWS) | {"take_rows", "copy", "add", "subtract", "multiply", "divide"}
+# Kernels that write each result once, and nothing but what follows from their inputs: to do them once more is never noticed.
+REPEATABLE = frozenset({"take_rows", "target_weight", "reduce_sum", "copy", "add", "subtract", "multiply", "divide"})
 
 
 class Slices(NamedTuple):
@@ -56,8 +56,10 @@ class Slices(NamedTuple):
             operands[self.ordered] = operands[self.ordered][start:]
         return Instruction(self.instruction.kernel, tuple(operands))
 
-    def place(self, operand: int) -> tuple[int, int] | None:
-        """Where the first example's rows of an operand lie, and how far it is to the next one's: operands that agree are cut alike.
+    def place(self, operand: int) -> tuple[int, int, int] | None:
+        """Where the first example's rows of an operand lie, how far it is to the next one's, and where all end.
+
+        Operands that agree in this are cut alike.
 
         None if the rows of one example lie among those of others.
         """
@@ -66,7 +68,7 @@ class Slices(NamedTuple):
             return None
         distance = units * x.strides[self.axis]
         low, high = extent(x[(*(slice(None),) * self.axis, slice(units))])
-        return (address(x), distance) if high - low <= distance else None
+        return (address(x), distance, extent(x)[1]) if high - low <= distance else None
 
     @property
     def apart(self) -> bool:

@@ -149,9 +149,8 @@ def cross_entropy_grad(team, dx, dloss, x, lse, target, weight, label_smoothing,
 def target_weight(team, weight_of, target, weight, ignore_index):
     start, stop = share(team, len(target))
     for i in range(start, stop):
-        weight_of[i] = 0
-        if target[i] != ignore_index:
-            weight_of[i] = weight[target[i]]
+        t = target[i]
+        weight_of[i] = weight.dtype.type(0) if t == ignore_index else weight[t]
 
 
 def nll(team, loss, x, target, weight, ignore_index):

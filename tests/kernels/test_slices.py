@@ -63,8 +63,8 @@ def test_products_in_pieces(M, N, K, dtype):
 
 def test_rows_of_examples_lie_apart_or_the_instruction_is_no_work_by_examples():
     x, y = np.zeros((8, 4), np.float32), np.zeros((8, 4), np.float32)
-    assert by_examples(Instruction("exp", (y, x)), 8).place(0) == (y.ctypes.data, 16)
-    assert by_examples(Instruction("exp", (y, x)), 4).place(0) == (y.ctypes.data, 32)
+    assert by_examples(Instruction("exp", (y, x)), 8).place(0) == (y.ctypes.data, 16, y.ctypes.data + y.nbytes)
+    assert by_examples(Instruction("exp", (y, x)), 4).place(0) == (y.ctypes.data, 32, y.ctypes.data + y.nbytes)
     assert by_examples(Instruction("exp", (y, x)), 3) is None
     assert by_examples(Instruction("exp", (y, x.reshape(4, 8).T)), 8) is None
     row = np.zeros((1, 4), np.float32)
