@@ -19,6 +19,7 @@ NUMBA_FILES = [
     "fallback",
     "gather",
     "gemv",
+    "pack",
     "rows",
     "simd",
     "tile",
