@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .errors import ArgumentError, DTypeError, unknown_name
+from .errors import ArgumentError, DTypeError, shown, unknown_name
 
 T = TypeVar("T")
 LARGEST = float_info.max  # as `high` and, negated, as `low`: any finite number
@@ -21,7 +21,7 @@ def number(name: str, value: Any, low: float = -inf, high: float = inf, above: f
     """`value` as a float from `low` to `high`, and above `above`. Raises DTypeError for what is no number, ArgumentError for others."""
     kind = type(value)
     if kind is not float and kind is not int and (not isinstance(value, Real) or isinstance(value, (bool, np.bool_))):
-        raise DTypeError(f"{name} must be a number, got {_shown(value)}")
+        raise DTypeError(f"{name} must be a number, got {shown(value)}")
     if not low <= value <= high or (above is not None and not value > above):
         raise ArgumentError(f"{name} must {_bounds(low, high, above)}, got {value}")
     return float(value)
@@ -44,7 +44,7 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
             raise TypeError
         n = operator.index(value)
     except TypeError:
-        raise DTypeError(f"{name} must be a whole number, got {_shown(value)}") from None
+        raise DTypeError(f"{name} must be a whole number, got {shown(value)}") from None
     if (least is not None and n < least) or (most is not None and n > most):
         raise ArgumentError(f"{name} must {f'be at least {least}' if most is None else f'lie between {least} and {most}'}, got {n}")
     return n
@@ -58,11 +58,11 @@ def items(name: str, value: Any, check: Callable[[str, Any], T], wanted: str) ->
 def iterable(name: str, value: Any, wanted: str) -> list[Any]:
     """The items of an iterable that is no text and no mapping. Raises DTypeError."""
     if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable) or isinstance(value, type):
-        raise DTypeError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise DTypeError(f"{name} must be {wanted}, got {shown(value)}")
     try:
         return list(value)
     except TypeError:  # an array without dimensions
-        raise DTypeError(f"{name} must be {wanted}, got {_shown(value)}") from None
+        raise DTypeError(f"{name} must be {wanted}, got {shown(value)}") from None
 
 
 def choice(kind: str, name: Any, known: Collection[str]) -> str:
@@ -75,18 +75,12 @@ def choice(kind: str, name: Any, known: Collection[str]) -> str:
 def instance(name: str, value: T, kind: Any, wanted: str) -> T:
     """`value` if it is of this kind. Raises DTypeError."""
     if not isinstance(value, kind):
-        raise DTypeError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise DTypeError(f"{name} must be {wanted}, got {shown(value)}")
     return value
 
 
 def function(name: str, value: Any, wanted: str = "a function") -> Any:
     """`value` if it can be called. Raises DTypeError."""
     if not callable(value):
-        raise DTypeError(f"{name} must be {wanted}, got {_shown(value)}")
+        raise DTypeError(f"{name} must be {wanted}, got {shown(value)}")
     return value
-
-
-def _shown(value: Any) -> str:
-    """A value as a message shows it: itself where it is short, else what kind it is."""
-    text = repr(value)
-    return text if len(text) <= 40 and "\n" not in text and " at 0x" not in text else f"an object of type {type(value).__name__}"

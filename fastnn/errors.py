@@ -9,6 +9,7 @@ from .kernels._errors import (
     ShapeError,
     StateError,
     UnknownNameError,
+    shown,
     unknown_name,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "ShapeError",
     "StateError",
     "UnknownNameError",
+    "shown",
     "unknown_name",
 ]

@@ -51,6 +51,17 @@ def manual_seed(seed: int) -> None:
     _default.reseed(int(seed))
 
 
+@contextmanager
+def unless_it_fails() -> Iterator[None]:
+    """Draw numbers in the body of a `with` statement, or of a function; where it raises, they count as not drawn."""
+    step, state = _default.step, _default.numpy.bit_generator.state
+    try:
+        yield
+    except BaseException:
+        _default.step, _default.numpy.bit_generator.state = step, state
+        raise
+
+
 def generator() -> np.random.Generator:
     """The default generator's NumPy generator, which initialisers draw from."""
     return _default.numpy

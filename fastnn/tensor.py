@@ -19,7 +19,7 @@ import numpy as np
 from . import kernels
 from ._arguments import function as callable_
 from ._arguments import items, whole
-from .errors import ArgumentError, DTypeError, ShapeError, StateError
+from .errors import ArgumentError, DTypeError, ShapeError, StateError, shown
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Rule: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"  # (result y, its gradient dy) -> gradient of one input
@@ -154,7 +154,7 @@ class Tensor:
             raise StateError("backward(): this tensor depends on nothing that requires a gradient")
         if gradient is None:
             if self.size != 1:
-                raise ShapeError(f"backward(): give the gradient of a result with more than one element; this one has shape {self.shape}")
+                raise ShapeError(f"backward(): gradient must have the shape of a result with more than one element, {self.shape}, got None")
             gradient = Tensor(np.ones(self.shape, self.dtype))
         dy = as_tensor(gradient, self, "gradient")
         if dy.shape != self.shape:
@@ -319,14 +319,19 @@ def one_of(known: tuple[np.dtype[Any], ...], dtype: Any, owner: str = "") -> np.
     return kind
 
 
+def as_array(data: Any, name: str) -> Array:
+    """`data`, the argument called `name`, as an array of whatever dtype. Raises ShapeError for rows of different lengths."""
+    try:
+        return np.asarray(data)
+    except ValueError:
+        raise ShapeError(f"{name} must have rows of one length, got {shown(data)}") from None
+
+
 def to_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
     """`data`, the argument called `name`, as an array of a supported dtype; arrays and tensors that fit are not copied."""
     if isinstance(data, Tensor):
         data = data.data
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise ShapeError(f"{name} cannot be one array: {error}") from None
+    array = as_array(data, name)
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = np.float32
     if dtype is None and array.dtype.kind in "iu" and array.dtype != np.uint8:
@@ -417,13 +422,15 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     callable_("function", function)
     single = isinstance(argnums, (int, np.integer))
     positions = items("argnums", [argnums] if single else argnums, whole, "an int, or ints")
+    if not positions:
+        raise ArgumentError("argnums must name at least one argument, got none")
 
     def both(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
         values = list(args)
         on_tape = mode.grad_enabled and (mode.nesting > 0 or any(isinstance(a, Tensor) and a.requires_grad for a in args))
         for i in positions:
             if not -len(values) <= i < len(values):
-                raise ArgumentError(f"argnums: there is no positional argument {i}, the call has {len(values)}")
+                raise ArgumentError(f"argnums must name positional arguments, of which the call has {len(values)}, got {i}")
             values[i] = _variable(as_float(values[i], f"argument {i}"))
         mode.nesting += 1
         try:

@@ -26,7 +26,7 @@ class ArgumentError(FastnnError, ValueError):
 
 
 class LabelError(FastnnError, ValueError):
-    """A class label lies outside the range of the classes, or is not a number."""
+    """A target is not what the loss is defined for: a class that does not exist, not a number, outside 0 to 1, ..."""
 
 
 class UnknownNameError(FastnnError, ValueError, LookupError):
@@ -44,6 +44,12 @@ class MissingDependencyError(FastnnError, ImportError):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Build the error for a `name` that is not among the `known` ones, with the nearest of them as a hint."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else []
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
+    return UnknownNameError(f"unknown {kind} {shown(name)}{hint} Known: {', '.join(filter(None, names))}")
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: itself where that is short, else what kind it is."""
+    text = repr(value)
+    return text if len(text) <= 40 and "\n" not in text and " at 0x" not in text else f"an object of type {type(value).__name__}"

@@ -109,7 +109,7 @@ def get_backend() -> str:
 def set_backend(name: str) -> None:
     """Run everything on compiled kernels ("numba") or on their NumPy twins ("numpy"). Raises UnknownNameError."""
     global _backend
-    if name not in BACKENDS:
+    if not isinstance(name, str) or name not in BACKENDS:
         raise unknown_name("backend", name, BACKENDS)
     _backend = name
 

@@ -173,8 +173,10 @@ class Signature:
         for (name, parameter), value in zip(self.parameters.items(), operands, strict=True):
             where = f"{self.name}(): {name}"
             if isinstance(parameter, Number):
-                if not isinstance(value, (int, float, np.integer, np.floating)):
-                    raise DTypeError(f"{where} must be a number, got {type(value).__name__}")
+                kinds = (int, np.integer) if parameter.kind == "int" else (int, float, np.integer, np.floating)
+                if not isinstance(value, kinds):
+                    wanted = "a whole number" if parameter.kind == "int" else "a number"
+                    raise DTypeError(f"{where} must be {wanted}, got {type(value).__name__}")
                 continue
             if not isinstance(value, np.ndarray):
                 raise DTypeError(f"{where} must be a numpy array, got {type(value).__name__}")
@@ -194,8 +196,9 @@ class Signature:
                 raise ShapeError(f"{where} must have shape ({', '.join(parameter.dims)}) with {known}, got {value.shape}")
             if parameter.layout == "contiguous" and not value.flags.c_contiguous:
                 raise ShapeError(f"{where} must be C-contiguous, got strides {value.strides} for shape {value.shape}")
-        if not operands[0].flags.writeable:
-            raise ShapeError(f"{self.name}(): {next(iter(self.parameters))} is an output and must be writeable")
+        for name, value in zip(self.parameters, operands[: self.outputs], strict=False):
+            if not value.flags.writeable:
+                raise ShapeError(f"{self.name}(): {name} is an output and must be writeable")
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError
 from ..nn import Module
-from ..tensor import Array, Tensor, no_grad, to_array
+from ..tensor import Array, Tensor, as_array, no_grad, to_array
 from .plan import Plan
 from .recording import Recording, recording
 
@@ -68,7 +68,7 @@ class InferenceModel:
                 place[...] = inputs[0]
                 run()
                 return output.copy()
-        values = tuple([x.data if isinstance(x, Tensor) else np.asarray(x) for x in inputs])
+        values = tuple([x.data if isinstance(x, Tensor) else as_array(x, "input") for x in inputs])
         plan = self._plan(values)
         for place, value in zip(plan.inputs, values, strict=True):
             place[...] = value
@@ -96,9 +96,8 @@ class InferenceModel:
         return plan
 
     def _record(self, values: tuple[Array, ...]) -> Recording:
-        inputs = [
-            Tensor(np.empty(v.shape, to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None).dtype)) for v in values
-        ]
+        kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input").dtype for v in values]
+        inputs = [Tensor(np.empty(v.shape, dtype)) for v, dtype in zip(values, kinds, strict=True)]
         with _recording_lock:
             modes = [(m, m.training) for m in self.model.modules()]
             current = [(p, p.data) for p, _ in self._state]

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import number
-from ..errors import ArgumentError, DTypeError, LabelError, ShapeError
+from .._arguments import function, instance, number
+from .._arguments import whole as whole_number
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..nn import Module
 from ..nn.module import changes
+from ..ops._targets import NUMBERS, check_target
 from ..optim import Optimizer, clip_grad_norm_
+from ..optim.schedules import check_schedule
 from ..random import generator, streams_from
-from ..tensor import Array, Tensor, to_array
+from ..tensor import FLOATS, Array, Tensor, as_array, to_array
 from .epoch import Epoch, Stretch
+from .memory import root
 from .plan import Bytes, Plan
 from .profile import Profile, profile
 from .recording import Recording, recording
@@ -82,7 +86,7 @@ class TrainingStep:
         ShapeError, DTypeError, LabelError
             If they do not fit the model or the loss; nothing has changed then.
         """
-        xs, ys = self._parts(x), self._targets(y)
+        xs, ys = self._parts(x, "input"), self._parts(y, "target")
         values = xs + ys
         self.optimizer.sync()
         plan = self._plan(tuple([(v.shape, v.dtype) for v in values]), len(xs), isinstance(y, tuple))
@@ -94,7 +98,7 @@ class TrainingStep:
 
     def prepare(self, x: Any, y: Any) -> None:
         """Record the step for batches like this one without running it. Raises what calling it would raise."""
-        xs, ys = self._parts(x), self._targets(y)
+        xs, ys = self._parts(x, "input"), self._parts(y, "target")
         self.optimizer.sync()
         plan = self._plan(
             tuple([(v.shape, self._fed(v) if i < len(xs) else v.dtype) for i, v in enumerate(xs + ys)]), len(xs), isinstance(y, tuple)
@@ -134,14 +138,25 @@ class TrainingStep:
             Its `step()` is called after each step.
 
         Ctrl-C takes effect between two steps.
+
+        Raises
+        ------
+        ShapeError, DTypeError, LabelError, ArgumentError
+            If the data do not fit each other, the model or the loss, or another argument is not as above. All rows are looked at before
+            the first step, and nothing has changed then.
         """
-        xs, ys = self._parts(x), self._targets(y)
+        batch_size = whole_number("batch_size", batch_size, 1)
+        if rng is not None:
+            instance("rng", rng, np.random.Generator, "a NumPy generator")
+        if report is not None:
+            function("report", report)
+        if scheduler is not None:
+            check_schedule(scheduler)
+        xs, ys = self._parts(x, "input"), self._parts(y, "target")
         values = xs + ys
         lengths = {len(v) for v in values}
         if len(lengths) != 1:
             raise ShapeError(f"inputs and targets must have the same length, got {' and '.join(str(len(v)) for v in values)}")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ArgumentError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         total = lengths.pop()
         whole, rest = divmod(total, batch_size)
         dtypes = [self._fed(v) for v in xs] + [v.dtype for v in ys]
@@ -152,6 +167,8 @@ class TrainingStep:
                 key = tuple([((size, *v.shape[1:]), dtype) for v, dtype in zip(values, dtypes, strict=True)])
                 plans.append((self._plan(key, len(xs), isinstance(y, tuple)), steps))
                 plans[-1][0].check(values)
+                if outputs is not None:
+                    _check_outputs(outputs, total, plans[-1][0].outputs[1])
         epoch = self._epoch
         if epoch is None or not epoch.fits(plans, values, outputs):
             epoch = self._epoch = Epoch(plans, values, outputs)
@@ -179,20 +196,12 @@ class TrainingStep:
                 self.optimizer.sync()
             most = max(1, min(2 * most, int(count * SECONDS_BETWEEN_REPORTS / max(seconds, 1e-9))))
 
-    def _parts(self, data: Any) -> tuple[Array, ...]:
-        return tuple([self._values(part) for part in (data if isinstance(data, tuple) else (data,))])
+    def _parts(self, data: Any, name: str) -> tuple[Array, ...]:
+        return tuple([self._values(part, name) for part in (data if isinstance(data, tuple) else (data,))])
 
-    def _targets(self, y: Any) -> tuple[Array, ...]:
-        """Targets as arrays. Raises LabelError if one is not a number."""
-        parts = self._parts(y)
-        for part in parts:
-            if part.dtype.kind == "f" and part.size and np.isnan(part.min()):
-                raise LabelError(f"targets must be numbers, got NaN at {tuple(int(i) for i in np.argwhere(np.isnan(part))[0])}")
-        return parts
-
-    def _values(self, data: Any) -> Array:
-        array = data.data if isinstance(data, Tensor) else np.asarray(data)
-        return np.ascontiguousarray(to_array(array, self.dtype if array.dtype.kind == "f" else None))
+    def _values(self, data: Any, name: str) -> Array:
+        array = data.data if isinstance(data, Tensor) else as_array(data, name)
+        return np.ascontiguousarray(to_array(array, self.dtype if array.dtype.kind == "f" else None, name))
 
     def _fed(self, x: Array) -> np.dtype[Any]:
         """The dtype in which the model sees inputs: bytes become floats from 0 to 1."""
@@ -229,6 +238,9 @@ class TrainingStep:
                 self.optimizer.zero_grad()
                 output = self.model(*batch[:inputs])
                 loss = self.loss(output, tuple(batch[inputs:]) if several_targets else batch[inputs])
+                for target in batch[inputs:]:
+                    if target.dtype in FLOATS and not any(root(a) is target.data for a, _ in found.guards):
+                        check_target(target, NUMBERS)  # the loss does not look at it itself
                 loss.backward()
                 if self.clip_norm is not None:
                     clip_grad_norm_(parameters, self.clip_norm)
@@ -240,6 +252,16 @@ class TrainingStep:
             for p, grad in zip(parameters, before, strict=True):
                 p.grad = grad
         return found
+
+
+def _check_outputs(outputs: Any, rows: int, output: Array) -> None:
+    """Raise a typed error unless a row for each example, like those of the model's output, can be written."""
+    instance("outputs", outputs, np.ndarray, "an array")
+    wanted = (rows, *output.shape[1:])
+    if outputs.shape != wanted or not outputs.flags.c_contiguous or not outputs.flags.writeable:
+        raise ShapeError(f"outputs must be contiguous, writeable and of shape {wanted}, got shape {outputs.shape}")
+    if outputs.dtype != output.dtype:
+        raise DTypeError(f"outputs must be {output.dtype} like the model's output, got {outputs.dtype}")
 
 
 def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip_norm: float | None = None) -> TrainingStep:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..tensor import as_array
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,7 +42,7 @@ class ArrayDataset(Dataset):
     def __init__(self, *arrays: Any) -> None:
         if not arrays:
             raise ArgumentError("ArrayDataset() takes at least one array")
-        self.arrays: tuple[Array, ...] = tuple(a if isinstance(a, np.ndarray) else as_array(a) for a in arrays)
+        self.arrays: tuple[Array, ...] = tuple(a if isinstance(a, np.ndarray) else as_array(a, "arrays") for a in arrays)
         check_lengths(*self.arrays)
 
     def __len__(self) -> int:
@@ -53,14 +54,6 @@ class ArrayDataset(Dataset):
     def batch(self, indices: Array) -> tuple[Array, ...]:
         """The rows `indices` of every array."""
         return tuple(a[indices] for a in self.arrays)
-
-
-def as_array(values: Any) -> Array:
-    """Values as an array. Raises ShapeError for rows of different lengths."""
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(f"arrays of examples must have rows of one length: {error}") from None
 
 
 def check_lengths(*arrays: Array) -> None:

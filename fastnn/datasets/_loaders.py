@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MissingDependencyError, unknown_name
+from .._arguments import choice
+from ..errors import MissingDependencyError
 from ._examples import Examples
 
 
@@ -76,9 +77,7 @@ def load(name: str) -> Examples:
     MissingDependencyError
         If it comes with a package that is not installed.
     """
-    if not isinstance(name, str) or name not in LOADERS:
-        raise unknown_name("data set", name, LOADERS)
-    return LOADERS[name]()
+    return LOADERS[choice("data set", name, LOADERS)]()
 
 
 def _extra(module: str) -> Any:

@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from .. import nn
-from .._arguments import instance, iterable
+from .._arguments import instance, iterable, whole
 from ..errors import ArgumentError
+from ..random import unless_it_fails
 from ..tensor import Tensor
 from ._parts import Part, activation_layer, widths
 from .mlp import mlp
@@ -48,6 +49,7 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
+@unless_it_fails()
 def autoencoder(in_features: int, hidden: Sequence[int], code: int, activation: Part = "relu", dtype: Any = None) -> Autoencoder:
     """A fully connected autoencoder, its decoder the mirror image of its encoder.
 
@@ -67,12 +69,13 @@ def autoencoder(in_features: int, hidden: Sequence[int], code: int, activation: 
     DTypeError, ArgumentError, UnknownNameError
         If an argument is not as above.
     """
-    hidden = widths("hidden", hidden)
+    hidden, code = widths("hidden", hidden), whole("autoencoder: code", code, 1)
     return Autoencoder(
         mlp(in_features, hidden, code, activation, dtype=dtype), mlp(code, list(reversed(hidden)), in_features, activation, dtype=dtype)
     )
 
 
+@unless_it_fails()
 def conv_autoencoder(
     image_shape: tuple[int, int, int] = (1, 28, 28),
     channels: Sequence[int] = (16, 32),
@@ -103,9 +106,13 @@ def conv_autoencoder(
     if len(iterable("image_shape", image_shape, "(C, H, W)")) != 3:
         raise ArgumentError(f"conv_autoencoder: image_shape must be (C, H, W), got {image_shape}")
     (C, H, W), channels = widths("image_shape", image_shape), widths("channels", channels)
+    code = whole("conv_autoencoder: code", code, 1)
     shrinkage = 2 ** len(channels)
     if not channels or H % shrinkage or W % shrinkage:
-        raise ArgumentError(f"conv_autoencoder: H and W must be multiples of {shrinkage} for {len(channels)} steps, got {H} and {W}")
+        raise ArgumentError(
+            f"conv_autoencoder: channels must name a step at least, and H and W be multiples of {shrinkage} for {len(channels)} steps, "
+            f"got {H} and {W}"
+        )
     middle = (channels[-1], H // shrinkage, W // shrinkage)
     features = middle[0] * middle[1] * middle[2]
     steps = [C, *channels]

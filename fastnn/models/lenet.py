@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .. import nn
+from .._arguments import whole
+from ..random import unless_it_fails
 from ._parts import Part, activation_layer, build
 
 POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
+@unless_it_fails()
 def lenet5(
     num_classes: int = 10, in_channels: int = 1, activation: Part = "relu", pooling: Part = "max", dtype: Any = None
 ) -> nn.Sequential:
@@ -34,6 +37,8 @@ def lenet5(
     DTypeError, ArgumentError, UnknownNameError
         If an argument is not as above.
     """
+
+    num_classes, in_channels = whole("lenet5: num_classes", num_classes, 1), whole("lenet5: in_channels", in_channels, 1)
 
     def act() -> nn.Module:
         return activation_layer(activation, dtype)

@@ -7,9 +7,11 @@ from typing import Any
 
 from .. import nn
 from .._arguments import whole
+from ..random import unless_it_fails
 from ._parts import Part, activation_layer, dropout_layers, norm_layers, widths
 
 
+@unless_it_fails()
 def mlp(
     in_features: int,
     hidden: Sequence[int],
@@ -49,6 +51,7 @@ def mlp(
     return nn.Sequential(*layers, nn.Linear(in_features, out_features, dtype=dtype))
 
 
+@unless_it_fails()
 def residual_mlp(
     in_features: int,
     width: int,
@@ -79,7 +82,7 @@ def residual_mlp(
     DTypeError, ArgumentError, UnknownNameError
         If an argument is not as above.
     """
-    depth = whole("residual_mlp: depth", depth, 0)
+    width, depth = whole("residual_mlp: width", width, 1), whole("residual_mlp: depth", depth, 0)
 
     def block() -> nn.Residual:
         return nn.Residual(

@@ -10,6 +10,7 @@ from .._arguments import choice, whole
 from ..errors import ArgumentError, DTypeError
 from ..nn import functional as F
 from ..nn import init
+from ..random import unless_it_fails
 from ..tensor import Tensor
 from ._parts import widths as sizes
 from ._residual_blocks import SHORTCUTS, BasicBlock, Block, Bottleneck, convolution
@@ -50,6 +51,7 @@ class ResNet(nn.Module):
     maxpool: nn.Module | None
     bn: nn.Module | None
 
+    @unless_it_fails()
     def __init__(
         self,
         block: type[Block],
@@ -69,6 +71,7 @@ class ResNet(nn.Module):
         depths, widths = sizes("depths", depths), sizes("widths", widths)
         if len(depths) != len(widths) or not depths:
             raise ArgumentError(f"ResNet: depths and widths must be as many, and at least one each, got {depths} and {widths}")
+        num_classes, in_channels = whole("ResNet: num_classes", num_classes, 1), whole("ResNet: in_channels", in_channels, 1)
         kernel, stride = (3, 1) if small_images else (7, 2)
         channels = widths[0]
         self.conv1 = convolution(in_channels, channels, kernel, stride, dtype)

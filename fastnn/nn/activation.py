@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .._arguments import choice
+from .._arguments import choice, whole
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -172,7 +172,7 @@ class Softmax(Activation):
     settings = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = whole("Softmax: dim", dim)
 
 
 class LogSoftmax(Activation):
@@ -182,7 +182,7 @@ class LogSoftmax(Activation):
     settings = ("dim",)
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = whole("LogSoftmax: dim", dim)
 
 
 class Maxout(Activation):
@@ -196,7 +196,7 @@ class Maxout(Activation):
 
     def __init__(self, pieces: int, dim: int = -1) -> None:
         self.pieces = size("Maxout", "pieces", pieces)
-        self.dim = dim
+        self.dim = whole("Maxout: dim", dim)
 
 
 class PReLU(Module):

@@ -172,8 +172,8 @@ class Flatten(Module):
     """The dimensions from start_dim to end_dim made one: (N, C, H, W) becomes (N, C H W)."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim = start_dim
-        self.end_dim = end_dim
+        self.start_dim = whole("Flatten: start_dim", start_dim)
+        self.end_dim = whole("Flatten: end_dim", end_dim)
 
     def forward(self, x: Any) -> Tensor:
         return F.flatten(x, self.start_dim, self.end_dim)
@@ -186,7 +186,7 @@ class Unflatten(Module):
     """Dimension `dim` taken apart into the sizes `unflattened_size`, one of which may be -1: what `Flatten` did, undone."""
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
-        self.dim = dim
+        self.dim = whole("Unflatten: dim", dim)
         self.unflattened_size = items("Unflatten: unflattened_size", unflattened_size, whole, "a sequence of whole numbers")
 
     def forward(self, x: Any) -> Tensor:

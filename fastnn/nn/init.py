@@ -107,7 +107,7 @@ def trunc_normal_(
     sigma = _scale("trunc_normal_", std) * math.sqrt(2)
     inside = (math.erf((b - mean) / sigma) - math.erf((a - mean) / sigma)) / 2 if sigma > 0 else float(a <= mean <= b)
     if not a < b or inside < 1e-3:
-        raise ArgumentError(f"trunc_normal_: N({mean:g}, {std:g}^2) has next to nothing between a={a:g} and b={b:g}")
+        raise ArgumentError(f"trunc_normal_: a and b must enclose some of N({mean:g}, {std:g}^2), got a={a:g} and b={b:g}")
     source = _source(generator)
     values = source.normal(mean, std, tensor.size)
     outside = np.flatnonzero((values < a) | (values > b))
@@ -122,7 +122,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
 
     Raises ShapeError for less than two dimensions.
     """
-    return _uniform(tensor, _finite("xavier_uniform_: gain", gain) * math.sqrt(2 / max(sum(fan_in_and_fan_out(tensor)), 1)), generator)
+    return _uniform(tensor, _scale("xavier_uniform_", gain, "gain") * math.sqrt(2 / max(sum(fan_in_and_fan_out(tensor)), 1)), generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:

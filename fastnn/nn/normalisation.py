@@ -132,6 +132,7 @@ class BatchNorm(Module):
         bias: bool = True,
     ) -> None:
         owner = type(self).__name__
+        dtype = floats(owner, (0,), dtype).dtype
         self.num_features = size(owner, "num_features", num_features)
         self.eps = within(owner, "eps", eps, 0)
         self.momentum = None if momentum is None else within(owner, "momentum", momentum, 0, 1)

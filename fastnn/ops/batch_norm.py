@@ -77,7 +77,7 @@ def batch_norm(
             run("exponential_average", spread.data, variance, momentum, N * L / max(1, N * L - 1))
     else:
         if average is None or spread is None:
-            raise StateError("batch_norm: running_mean and running_var are needed outside training")
+            raise StateError("batch_norm: running_mean and running_var are needed outside training, got None")
         mu, variance = average.data, spread.data
         run("batch_norm_inference", y.reshape(N, C, L), planes, mu, variance, w, b, eps)
 

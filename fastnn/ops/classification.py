@@ -35,7 +35,7 @@ def labels(target: Any, classes: int, shape: tuple[int, ...], ignore_index: int 
     """
     t = as_tensor(target, name=name)
     if t.dtype in FLOATS and np.isnan(t.data).any():
-        raise LabelError(f"{name} holds NaN; class labels must be integers from 0 to {classes - 1}")
+        raise LabelError(f"{name}: class labels must be integers from 0 to {classes - 1}, got NaN")
     if t.dtype in FLOATS or t.dtype == np.bool_:
         raise DTypeError(f"{name}: class labels must be integers, got {t.dtype}")
     if t.shape != shape:
@@ -92,8 +92,8 @@ def cross_entropy(
     classes = rows.shape[1]
     weight = optional(weight, x, "weight", (classes,))
     sample_weight = optional(sample_weight, x, "sample_weight", shape)
-    dtype = target.dtype if isinstance(target, Tensor) else np.asarray(target).dtype
-    if dtype.kind == "f" and np.shape(target) == x.shape:
+    given = as_tensor(target, name="target")
+    if given.dtype in FLOATS and given.shape == x.shape:
         probabilities = as_tensor(target, x, "target")
         check_target(probabilities, NOT_NEGATIVE)
         t = _class_rows(probabilities) * (1 - label_smoothing) + label_smoothing / classes

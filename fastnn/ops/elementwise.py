@@ -22,7 +22,8 @@ def _common_shape(name: str, *operands: Tensor) -> tuple[int, ...]:
         return np.broadcast_shapes(*(x.shape for x in operands))
     except ValueError:
         shapes = " and ".join(str(x.shape) for x in operands)
-        raise ShapeError(f"{name}: shapes {shapes} do not broadcast together") from None
+        which = "a and b" if len(operands) == 2 else "mask, a and b"
+        raise ShapeError(f"{name}: the shapes of {which} must broadcast together, got {shapes}") from None
 
 
 def _binary(kernel: str, a: Tensor, b: Tensor, dtype: Any = None) -> Array:

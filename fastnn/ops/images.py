@@ -155,14 +155,18 @@ def _target(shape: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[list[
     name, given = ("size", size) if scale_factor is None else ("scale_factor", scale_factor)
     many = given if isinstance(given, (tuple, list)) else (given,) * len(shape)
     values: tuple[float, ...] = items(
-        f"interpolate: {name}", many, whole if scale_factor is None else _scale, "a number for each dimension"
+        f"interpolate: {name}", many, _size if scale_factor is None else _scale, "a number for each dimension"
     )
     if len(values) != len(shape):
         raise ArgumentError(f"interpolate: {name} must be a number or {len(shape)} numbers, got {given}")
     sizes = [int(v) if scale_factor is None else math.floor(n * v) for n, v in zip(shape, values, strict=True)]
     if min(sizes) < 1 or 0 in shape:
-        raise ShapeError(f"interpolate: {name} {given} makes {tuple(sizes)} of {shape}; neither may be empty")
+        raise ShapeError(f"interpolate: {name} must leave something of {shape}, got {given}, which makes it {tuple(sizes)}: empty")
     return sizes, [n / m if scale_factor is None else 1 / v for n, m, v in zip(shape, sizes, values, strict=True)]
+
+
+def _size(name: str, value: Any) -> int:
+    return whole(name, value, 1)
 
 
 def _scale(name: str, value: Any) -> float:

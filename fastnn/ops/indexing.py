@@ -28,7 +28,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     try:
         return window(x, parts)
     except IndexError as error:
-        raise ArgumentError(f"index {index} does not fit shape {x.shape}: {error}") from None
+        raise ArgumentError(f"index must fit shape {x.shape}, got {index}: {error}") from None
 
 
 def iterate(x: Tensor) -> Iterator[Tensor]:

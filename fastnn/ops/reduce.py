@@ -209,7 +209,7 @@ def _found(kernel: str, x: Tensor, axes: tuple[int, ...]) -> tuple[Array, Array]
     """The extreme values over adjacent axes and their positions, both of shape (O, I)."""
     O, R, I = _sizes(x.shape, axes) if axes else (x.size, 1, 1)
     if R == 0:
-        raise ShapeError(f"{kernel.removeprefix('reduce_')}: there is no element along axes {axes} of shape {x.shape}")
+        raise ShapeError(f"{kernel.removeprefix('reduce_')}: x must have an element along axes {axes}, got no element in shape {x.shape}")
     y, index = np.empty((O, I), x.dtype), np.empty((O, I), np.int64)
     run(kernel, y, index, block(x.data, (O, R, I)))
     return y, index

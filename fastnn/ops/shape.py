@@ -42,7 +42,7 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     if -1 in sizes and known and x.size % known == 0:
         sizes = tuple(x.size // known if n == -1 else n for n in sizes)
     if -1 in sizes or count(sizes) != x.size:
-        raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fit shape {sizes}")
+        raise ShapeError(f"reshape: shape must hold the {x.size} elements of x, whose shape is {x.shape}, got {sizes}")
     return _view(x, reshaped(x.data, sizes))
 
 
@@ -71,7 +71,7 @@ def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Tensor:
     known = count(n for n in parts if n != -1)
     filled_in = tuple(x.shape[at] // max(known, 1) if n == -1 else n for n in parts)
     if not parts or min(parts) < -1 or parts.count(-1) > 1 or count(filled_in) != x.shape[at]:
-        raise ShapeError(f"unflatten: dimension {dim} of shape {x.shape} does not fit the sizes {parts}")
+        raise ShapeError(f"unflatten: sizes must make up dimension {dim} of shape {x.shape}, got {parts}")
     return reshape(x, (*x.shape[:at], *filled_in, *x.shape[at + 1 :]))
 
 
@@ -127,7 +127,7 @@ def reverse_dims(x: Any) -> Tensor:
 
 def contiguous(x: Any) -> Tensor:
     """x, of any dtype, in C-contiguous memory: itself where it is already, else a copy."""
-    t = as_tensor(x)
+    t = as_tensor(x, name="x")
     return t if t.data.flags.c_contiguous else record(dense(t.data), (t, lambda y, dy: dy))
 
 
@@ -141,7 +141,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
     try:
         data = np.broadcast_to(x.data, sizes)
     except ValueError:
-        raise ShapeError(f"broadcast_to: shape {x.shape} does not broadcast to {sizes}") from None
+        raise ShapeError(f"broadcast_to: x must broadcast to shape {sizes}, got shape {x.shape}") from None
     return record(data, (x, lambda y, dy: dy))
 
 
@@ -150,7 +150,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
 
     Raises DTypeError for other dtypes.
     """
-    t = as_tensor(x)
+    t = as_tensor(x, name="x")
     wanted = one_of(DTYPES, dtype, "astype: ")
     if wanted == t.dtype:
         return t
@@ -189,7 +189,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     for i, part in enumerate(parts):
         if part.ndim != first.ndim or part.shape[:at] + part.shape[at + 1 :] != first.shape[:at] + first.shape[at + 1 :]:
             raise ShapeError(
-                f"concatenate: tensors[{i}] has shape {part.shape}; but for axis {axis} it must be that of tensors[0], {first.shape}"
+                f"concatenate: tensors[{i}] must have the shape of tensors[0], {first.shape}, but for axis {axis}; got {part.shape}"
             )
     edges = np.cumsum([0] + [part.shape[at] for part in parts]).tolist()
     y = np.empty((*first.shape[:at], edges[-1], *first.shape[at + 1 :]), first.dtype)

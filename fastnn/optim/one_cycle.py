@@ -86,7 +86,7 @@ class OneCycleLR(Schedule):
         instance("optimizer", optimizer, Optimizer, "an optimiser")
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
-                raise ArgumentError("OneCycleLR: give total_steps, or epochs and steps_per_epoch")
+                raise ArgumentError("OneCycleLR: give total_steps, or epochs and steps_per_epoch; got None")
             total_steps = whole("epochs", epochs, 1) * whole("steps_per_epoch", steps_per_epoch, 1)
         last_epoch = whole("last_epoch", last_epoch, -1)
         total_steps = whole("total_steps", total_steps, 1)

@@ -14,7 +14,7 @@ from math import cos, inf, pi
 from typing import Any
 
 from .._arguments import LARGEST, choice, instance, items, number, whole
-from ..errors import ArgumentError, DTypeError, StateError
+from ..errors import ArgumentError, DTypeError, StateError, shown
 from .optimizer import Group, Optimizer
 
 
@@ -238,6 +238,12 @@ class ReduceLROnPlateau(Attached):
                     group["lr"] = reduced
             self.cooldown_left = self.cooldown
             self.bad_steps = 0
+
+
+def check_schedule(scheduler: Any) -> None:
+    """Raise DTypeError unless the argument `scheduler` can be stepped."""
+    if isinstance(scheduler, type) or not callable(getattr(scheduler, "step", None)):
+        raise DTypeError(f"scheduler must be a learning-rate schedule, got {shown(scheduler)}")
 
 
 def each(name: str, value: float | Sequence[float], n: int) -> list[float]:

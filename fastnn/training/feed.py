@@ -13,7 +13,7 @@ from ..data.dataset import check_lengths
 from ..data.loader import batches, check_batch_size
 from ..errors import ArgumentError, DTypeError, LabelError
 from ..optim.schedules import Schedule
-from ..tensor import FLOATS, Array, to_array
+from ..tensor import FLOATS, Array, as_array, to_array
 from .interrupt import interrupts_deferred
 from .step import Report, Step
 
@@ -33,7 +33,7 @@ class ArrayFeed:
     """
 
     def __init__(self, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> None:
-        self.x, self.y = _values(x, dtype), _values(y, dtype)
+        self.x, self.y = _values(x, dtype, "x"), _values(y, dtype, "y")
         check_lengths(self.x, self.y)
         if not len(self.x):
             raise ArgumentError("there must be at least one example, got none")
@@ -126,7 +126,7 @@ class LoaderFeed:
     def _pair(self, parts: tuple[Array, ...]) -> tuple[Array, Array]:
         if len(parts) != 2:
             raise ArgumentError(f"the data loader must give pairs of inputs and targets, got {len(parts)} parts")
-        x, y = _values(parts[0], self.dtype), _values(parts[1], self.dtype)
+        x, y = _values(parts[0], self.dtype, "x of a batch"), _values(parts[1], self.dtype, "y of a batch")
         check_lengths(x, y)
         _check_finite(x, "x of a batch", ArgumentError)
         _check_finite(y, "y of a batch", LabelError)
@@ -143,7 +143,7 @@ def feed(x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> Feed:
             raise ArgumentError("y must be left out with a data loader, which gives inputs and targets itself")
         return LoaderFeed(x, dtype)
     if y is None:
-        raise ArgumentError("y must be given with an array x; only a data loader brings its own targets")
+        raise ArgumentError("y must be given with an array x; only a data loader brings its own targets; got None")
     return ArrayFeed(x, y, batch_size, dtype)
 
 
@@ -152,12 +152,12 @@ def _batch_sizes(examples: int, batch_size: int, drop_last: bool = False) -> lis
     return [batch_size] * (whole > 0) + [rest] * (rest > 0 and not drop_last)
 
 
-def _values(values: Any, dtype: np.dtype[Any]) -> Array:
+def _values(values: Any, dtype: np.dtype[Any], name: str) -> Array:
     """An array of a supported dtype; floats become `dtype`."""
-    array = np.asarray(values.data if hasattr(values, "backward") else values)
+    array = as_array(values.data if hasattr(values, "backward") else values, name)
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"examples must be numbers, got an array of dtype {array.dtype}")
-    return to_array(array, dtype if array.dtype.kind == "f" else None)
+        raise DTypeError(f"{name} must be numbers, got an array of dtype {array.dtype}")
+    return to_array(array, dtype if array.dtype.kind == "f" else None, name)
 
 
 def _check_finite(values: Array, name: str, error: type[Exception]) -> None:

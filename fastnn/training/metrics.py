@@ -17,6 +17,7 @@ import numpy as np
 
 from .._arguments import choice, whole
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..tensor import as_array
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Function: TypeAlias = Callable[[Array, Array], float]
@@ -112,7 +113,7 @@ def _arrays(**given: Any) -> tuple[Array, ...]:
     """The arguments as arrays of numbers with at least one example."""
     arrays = []
     for name, value in given.items():
-        array = np.asarray(value) if isinstance(value, (np.ndarray, np.generic, list)) or hasattr(value, "__array__") else None
+        array = as_array(value, name) if isinstance(value, list) or hasattr(value, "__array__") else None
         if array is None or array.dtype.kind not in "biuf":
             raise DTypeError(f"{name} must be an array of numbers, got {type(value).__name__ if array is None else array.dtype}")
         if not array.ndim or not array.size:
@@ -128,7 +129,7 @@ def _classes(scores: Array, labels: Array) -> tuple[Array, Array]:
     if scores.dtype.kind not in "iub":
         scores = scores.argmax(1) if scores.ndim == 2 and scores.shape[1] > 1 else scores > 0
     if scores.size != labels.size:
-        raise ShapeError(f"predictions must name one class for each of {labels.size} labels, got {scores.size}")
+        raise ShapeError(f"scores must name one class for each of {labels.size} labels, got {scores.size}")
     return scores.reshape(-1), labels
 
 
@@ -151,5 +152,5 @@ def _share(part: Array, whole: Array) -> float:
 def _differences(predicted: Array, y: Array) -> Array:
     predicted, y = _arrays(predicted=predicted, y=y)
     if predicted.shape != y.shape:
-        raise ShapeError(f"predictions and targets must have the same shape, got {predicted.shape} and {y.shape}")
+        raise ShapeError(f"predicted and y must have the same shape, got {predicted.shape} and {y.shape}")
     return predicted.astype(np.float64) - y

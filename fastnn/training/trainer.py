@@ -16,7 +16,7 @@ from ..compile import InferenceModel, TrainingStep
 from ..data import DataLoader
 from ..errors import ArgumentError, DTypeError, StateError
 from ..nn import Module
-from ..optim.schedules import Attached, ReduceLROnPlateau, Schedule
+from ..optim.schedules import ReduceLROnPlateau, Schedule, check_schedule
 from ..tensor import Array, Tensor, guards_noted, no_grad
 from . import metrics as metric_table
 from .callbacks import Callback, EarlyStopping
@@ -89,7 +89,7 @@ class Trainer:
         clip_norm = None if clip_norm is None else number("clip_norm", clip_norm, above=0)
         seed = whole("seed", seed, 0)
         if scheduler is not None:
-            instance("scheduler", scheduler, Attached, "a learning-rate schedule")
+            check_schedule(scheduler)
         self.model = instance("model", model, Module, "a module")
         self.loss = losses.get(loss)
         several = [metrics] if isinstance(metrics, str) else iterable("metrics", metrics, "a sequence of names and functions")

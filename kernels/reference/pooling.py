@@ -17,12 +17,17 @@ def _cells(length, count):
     return i * length // count, -(-(i + 1) * length // count)
 
 
+def _rows(x):
+    """Planes (P, H, W) as rows (P, H W), of which there may be none."""
+    return x.reshape(x.shape[0], x.shape[1] * x.shape[2])
+
+
 def _best(y, index, x, rows, columns):
     """The largest of the values at rows x columns and the first position that has it; rows and columns of -1 do not exist."""
     rows, columns = rows[:, None, :, None], columns[None, :, None, :]
     position = np.where((rows < 0) | (columns < 0), -1, rows * x.shape[2] + columns)
     position = position.reshape(-1, *y.shape[1:])
-    values = np.where(position < 0, -np.inf, x.reshape(len(x), -1)[:, position])
+    values = np.where(position < 0, -np.inf, _rows(x)[:, position])
     top = values.max(axis=1, keepdims=True)
     first = ((values == top) | np.isnan(values)) & (position >= 0)
     np.copyto(index, np.take_along_axis(np.broadcast_to(position, values.shape), first.argmax(axis=1)[:, None], axis=1)[:, 0])
@@ -65,12 +70,12 @@ def adaptive_max_pool2d(y: Floats("P OH OW"), index: Ints("P OH OW"), /, x: Floa
 def put_indices(dx: Floats("P H W"), /, dy: Floats("P OH OW"), index: Ints("P OH OW")) -> None:
     """dx_ps = sum of dy_pij over all i, j with index_pij = s: the gradient of a maximum."""
     dx[:] = 0
-    np.add.at(dx.reshape(len(dx), -1), (np.arange(len(dx))[:, None, None], index), dy)
+    np.add.at(_rows(dx), (np.arange(len(dx))[:, None, None], index), dy)
 
 
 def take_indices(y: Floats("P OH OW"), /, x: Floats("P H W"), index: Ints("P OH OW")) -> None:
     """y_pij = x_p,index_pij."""
-    np.copyto(y, np.take_along_axis(x.reshape(len(x), -1), index.reshape(len(x), -1), axis=1).reshape(y.shape))
+    np.copyto(y, np.take_along_axis(_rows(x), _rows(index), axis=1).reshape(y.shape))
 
 
 def _means(y_shape, x_shape, kernel, stride, pad, count_include_pad, divisor, dtype):
