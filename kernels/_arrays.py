@@ -49,7 +49,7 @@ def function(name: str) -> Callable[..., None]:
 
     def call(*operands: Any) -> None:
         compiled = _registry._backend == "numba"
-        if compiled and replay(operands):
+        if compiled and (replay.short(*operands) or replay(operands)):
             return
         kernel.signature.validate(operands)
         if name == "gemm" and len(operands[0]) and not _has_rows(operands[0][0]):
@@ -86,7 +86,7 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
     ShapeError
         If the shapes do not fit each other, or `out` is read-only or shares memory with an operand.
     """
-    if _registry._backend == "numba" and _product((out, a, b)):
+    if _registry._backend == "numba" and (_product.short(out, a, b) or _product((out, a, b))):
         return
     _check_product(out, a, b)
     if not _has_rows(out):

@@ -9,12 +9,14 @@ since NumPy 1.7 (`PyArrayObject_fields` in ndarraytypes.h); `readable` finds out
 import ctypes
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._builtin import RECORD as RECORD_WORD
+from ._builtin import builtin, possible
 from ._registry import Kernel, as_record
 from ._signature import NEST, Array, Ints, Signature
 from ._team import get_num_threads, launch
@@ -62,15 +64,28 @@ class _Known(NamedTuple):
     """The plans at one moment; never changed, since other threads may be reading them."""
 
     replay: Any
+    count: int
     plans: int
     entries: tuple[Any, ...]
     kept: tuple[Any, ...]
 
 
+def _not_yet(*operands: Any) -> bool:
+    return False
+
+
 class Replay:
-    """The plans of one function."""
+    """The plans of one function.
+
+    Attributes
+    ----------
+    short
+        A builtin function of the operands, for work that is not worth more than one thread: True if a plan fits and the kernel has run.
+    """
 
     def __init__(self) -> None:
+        self.short: Callable[..., bool] = _not_yet
+        self._short_block, self._short_cell = np.zeros(0, np.int64), np.zeros(1 + MOST_WORDS, np.int64)
         self._table = np.zeros((PLANS, PLAN), np.int64)
         self._known: _Known | None = None
         self._learned = 0
@@ -79,9 +94,9 @@ class Replay:
     def __call__(self, operands: tuple[Any, ...]) -> bool:
         """Run the kernel if a plan fits these operands; False if none does, and nothing has been done then."""
         known = self._known
-        if known is None:
+        if known is None or len(operands) != known.count:
             return False
-        replay, plans, entries, _ = known
+        replay, _, plans, entries, _ = known
         cell, words = _cell.place
         replay(plans, id(operands) + ITEMS, cell)
         outcome: int = words[0]
@@ -125,12 +140,18 @@ class Replay:
             p = self._learned % PLANS
             table[p] = plan
             record = as_record(REPLAY.signature.encode((table,)))
-            entries, kept = (list(self._known[2]), list(self._known[3])) if self._known else ([None] * PLANS, [None] * (PLANS + 1))
+            entries, kept = (list(self._known.entries), list(self._known.kept)) if self._known else ([None] * PLANS, [None] * (PLANS + 1))
             entries[p] = entry
             kept[p] = [x for x in operands if not isinstance(x, np.ndarray)]  # so that no other object gets the address of a number
             kept[PLANS] = (table, record)
             self._table, self._learned = table, self._learned + 1
-            self._known = _Known(REPLAY.entry("i8"), ctypes.addressof(record), tuple(entries), tuple(kept))
+            replay = REPLAY.entry("i8")
+            if self.short is not _not_yet:
+                self._short_block[RECORD_WORD] = ctypes.addressof(record)
+            elif possible():
+                code = ctypes.cast(replay, ctypes.c_void_p).value or 0
+                self.short, self._short_block = builtin(code, ctypes.addressof(record), _start(self._short_cell), len(operands))
+            self._known = _Known(replay, len(operands), ctypes.addressof(record), tuple(entries), tuple(kept))
 
 
 def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], origins: Sequence[int]) -> np.ndarray[Any, Any] | None:

@@ -1,11 +1,12 @@
 """Kernels as functions on plain arrays: checked, spread over threads, and recognised when they are called again."""
 
+import sys
 import threading
 import warnings
 
 import numpy as np
 import pytest
-from fastnn.kernels import _replay
+from fastnn.kernels import _builtin, _replay
 
 from fastnn import kernels
 from fastnn.errors import FastnnError
@@ -188,6 +189,45 @@ def test_without_readable_headers_everything_is_checked_anew(rng, monkeypatch):
     assert not replay((out, a))
     kernels.matmul(out, a, b)
     assert right(out, a, b)
+
+
+def learned(large):
+    x, y = np.array([1.0, 4.0]), np.zeros(2)
+    replay = _replay.Replay()
+    assert not replay.short(y, x)
+    replay.learn((y, x), kernels.KERNELS["sqrt"], large)
+    return replay, x, y
+
+
+@pytest.mark.skipif(not _builtin.possible(), reason="this interpreter has no lock")
+def test_short_work_that_is_recognised_needs_no_python():
+    replay, x, y = learned(large=False)
+    before = sys.getrefcount(True), sys.getrefcount(False)
+    for _ in range(1000):
+        y[:] = 0
+        assert replay.short(y, x) is True
+        assert replay.short(y, x[:1]) is False
+    assert y.tolist() == [1, 2]
+    assert all(abs(sys.getrefcount(answer) - n) < 100 for answer, n in zip((True, False), before, strict=True))
+
+
+def test_calls_with_more_or_fewer_operands_are_not_recognised():
+    replay, x, y = learned(large=False)
+    for operands in ((), (y,), (y, x, x)):
+        assert not replay.short(*operands)
+        assert not replay(operands)
+    assert y.tolist() == [0, 0]
+    kernels.sqrt(y, x)
+    with pytest.raises(FastnnError):
+        kernels.sqrt(y)
+
+
+def test_large_work_is_left_to_the_team():
+    replay, x, y = learned(large=True)
+    assert replay.short(y, x) is False
+    assert y.tolist() == [0, 0]
+    assert replay((y, x))
+    assert y.tolist() == [1, 2]
 
 
 def test_headers_are_readable_on_this_machine():
