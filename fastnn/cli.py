@@ -103,8 +103,6 @@ def _train(args: argparse.Namespace) -> int:
     epochs = recipe.epochs if args.epochs is None else args.epochs
     if epochs < 1:
         raise ArgumentError(f"--epochs must be at least 1, got {epochs}")
-    if args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
     random.manual_seed(args.seed)
     (x, y), test = examples.split(seed=args.seed)
     model = _model(args.model, recipe.hidden if args.hidden is None else args.hidden, recipe.dropout, examples)
@@ -119,6 +117,8 @@ def _train(args: argparse.Namespace) -> int:
         seed=args.seed,
         scheduler=optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=epochs * steps, cycle_momentum=False),
     )
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)  # after all that may be wrong, and before the work
     print(f"{args.dataset}: {examples.description}; {len(x):,} to train on, {len(test[1]):,} held out")
     print(f"{model}\n{sum(p.size for p in model.parameters()):,} parameters", flush=True)
     with threads(args.threads) if args.threads is not None else nullcontext():

@@ -133,6 +133,7 @@ def gelu_tanh(y: Elements, /, x: Elements) -> None:
 
 def gelu_tanh_grad(dx: Elements, /, dy: Elements, x: Elements) -> None:
     """dx = dy ((1 + t) / 2 + x (1 - t^2) u' / 2), with t = tanh u and u = sqrt(2 / pi) (x + 0.044715 x^3)."""
+    x = np.clip(x, -20, 20)  # beyond, the tanh is -1 or 1, and the square of x may be too large
     t = _tanh_of_gelu(x)
     du = math.sqrt(2 / math.pi) * (1 + 3 * GELU_CUBIC * x * x)
     np.copyto(dx, dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du))

@@ -100,6 +100,11 @@ def test_every_optimiser_can_be_named(capsys, optimizer):
         ("train digits --hidden 64,32", "share one width"),
         ("train digits --hidden ,", "share one width"),
         ("train digits --epochs 0", "epochs must be at least 1, got 0"),
+        ("train digits --hidden 0", "must be at least 1, got 0"),
+        ("train digits --hidden=-3,-3 --model mlp", "hidden[0] must be at least 1, got -3"),
+        ("train digits --lr nan", "lr must be a number >= 0, got nan"),
+        ("train digits --lr -1", "lr must be a number >= 0, got -1.0"),
+        ("train digits --out /proc/nowhere", "/proc/nowhere"),
         ("train digits --batch-size 0", "batch_size must be"),
         ("train digits --threads 0", "0"),
         ("train digits --seed -1", "-1"),
@@ -114,7 +119,7 @@ def test_an_error_is_one_line_on_stderr_and_status_2(capsys, arguments, message)
     assert message in err[0]
 
 
-@pytest.mark.parametrize("arguments", ["", "fly", "train", "train digits --epochs many"])
+@pytest.mark.parametrize("arguments", ["", "fly", "train", "train digits --epochs many", "train digits --hidden a"])
 def test_wrong_usage_is_status_2(capsys, arguments):
     with pytest.raises(SystemExit) as error:
         cli.main(arguments.split())
