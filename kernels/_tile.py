@@ -16,9 +16,12 @@ from numba.extending import intrinsic
 
 from . import _host
 from ._formula import V, constant, fma, lanewise, splat
+from ._peak import CHAINS
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
 
 NV = 2  # vectors of B in a tile
+GROUP = 2  # panels of B that are copied together, since memory is read faster in longer pieces
+AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
 
 
 def tile_rows() -> int:
@@ -61,51 +64,67 @@ class _Tile:
         masks: list[ir.Value | None] = [None] * self.vectors
         if self.masked:
             masks[-1] = _lane_mask(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
-        for i in range(self.rows):
-            _prefetch(b, b.add(operands["base"], b.mul(I64(i), operands["base_row"])))
+        bases = self._rows(operands, "base")
+        for base in bases:
+            _prefetch(b, base, write=True)
         totals = self._products(operands, masks)
         step = lanes * self.bytes
+        places = [b.add(row, I64(v * step)) for row in self._rows(operands, "c") for v in range(self.vectors)]
+        alpha = V(b, splat(b, operands["alpha"], lanes))
         with b.if_else(b.fcmp_ordered("==", operands["beta"], ir.Constant(self.item, 0.0))) as (fresh, added):
-            for branch, adds in ((fresh, False), (added, True)):
-                with branch:
-                    alpha = V(b, splat(b, operands["alpha"], lanes))
-                    beta = V(b, splat(b, operands["beta"], lanes))
-                    for i in range(self.rows):
-                        target = b.add(operands["c"], b.mul(I64(i), operands["c_row"]))
-                        base = b.add(operands["base"], b.mul(I64(i), operands["base_row"]))
-                        for v in range(self.vectors):
-                            result = alpha * V(b, totals[i * self.vectors + v])
-                            if adds:
-                                result = fma(V(b, self._load(b.add(base, I64(v * step)), masks[v])), beta, result)
-                            self._store(result.value, b.add(target, I64(v * step)), masks[v])
+            with fresh:
+                self._store_all([alpha * V(b, total) for total in totals], places, masks)
+            with added:
+                beta = V(b, splat(b, operands["beta"], lanes))
+                beneath = [self._load(b.add(row, I64(v * step)), masks[v]) for row in bases for v in range(self.vectors)]
+                results = [fma(V(b, x), beta, alpha * V(b, total)) for x, total in zip(beneath, totals, strict=True)]
+                self._store_all(results, places, masks)  # after all loads: the last two rows may be one
+
+    def _rows(self, operands: dict[str, ir.Value], name: str) -> list[ir.Value]:
+        """The addresses of a matrix's rows; of an odd number of rows the last stands for two."""
+        b, step = self.b, operands[f"{name}_row"]
+        offsets = [b.mul(I64(i), step) for i in range(self.rows - 1)] + [b.mul(b.sub(operands["rows"], I64(1)), step)]
+        return [b.add(operands[name], offset) for offset in offsets]
+
+    def _store_all(self, values: list[V], places: list[ir.Value], masks: list[ir.Value | None]) -> None:
+        for n, (value, place) in enumerate(zip(values, places, strict=True)):
+            self._store(value.value, place, masks[n % self.vectors])
 
     def _products(self, operands: dict[str, ir.Value], masks: list[ir.Value | None]) -> list[ir.Value]:
         """The loop over k; returns the accumulators."""
         b = self.b
         head, body, done = (b.append_basic_block(name) for name in ("k_head", "k_body", "k_done"))
+        offsets = [b.sub(row, operands["a"]) for row in self._rows(operands, "a")]
+        starts = [operands["depth"], operands["a"], operands["b"]]
         entry = b.block
         b.branch(head)
         b.position_at_end(head)
-        k, a_at, b_at = b.phi(I64), b.phi(I64), b.phi(I64)
-        for phi, start in ((k, operands["depth"]), (a_at, operands["a"]), (b_at, operands["b"])):
-            phi.add_incoming(start, entry)
-        totals = []
-        for _ in range(self.rows * self.vectors):
-            phi = b.phi(self.vector)
-            phi.add_incoming(constant(self.vector, 0.0), entry)
-            totals.append(phi)
+        counters = [b.phi(I64) for _ in starts]
+        k, a_at, b_at = counters
+        totals = [b.phi(self.vector) for _ in range(self.rows * self.vectors)]
         b.cbranch(b.icmp_signed(">", k, I64(0)), body, done)
         b.position_at_end(body)
-        lefts = [b.add(a_at, b.mul(I64(i), operands["a_row"])) for i in range(self.rows)]
-        sums = self._step(lefts, b_at, masks, totals)
-        k.add_incoming(b.sub(k, I64(1)), b.block)
-        a_at.add_incoming(b.add(a_at, operands["a_col"]), b.block)
-        b_at.add_incoming(b.add(b_at, operands["b_row"]), b.block)
-        for phi, value in zip(totals, sums, strict=True):
-            phi.add_incoming(value, b.block)
+        if "to" in operands:
+            self._carry(operands, b.sub(operands["depth"], k))
+        sums = self._step([b.add(a_at, offset) for offset in offsets], b_at, masks, totals)
+        advanced = [b.sub(k, I64(1)), b.add(a_at, operands["a_col"]), b.add(b_at, operands["b_row"])]
+        zeros = [constant(self.vector, 0.0)] * len(totals)
+        for phi, before, after in zip(counters + totals, starts + zeros, advanced + sums, strict=True):
+            phi.add_incoming(before, entry)
+            phi.add_incoming(after, b.block)
         b.branch(head)
         b.position_at_end(done)
         return totals
+
+    def _carry(self, operands: dict[str, ir.Value], n: ir.Value) -> None:
+        """Copy the n-th vector of the panels that come next: a row of them lies in one piece and goes to one panel after the other."""
+        b, step, vectors = self.b, self.vector.count * self.bytes, GROUP * NV
+        row, v = b.sdiv(n, I64(vectors)), b.srem(n, I64(vectors))
+        source = b.add(operands["from"], b.add(b.mul(row, operands["from_row"]), b.mul(v, I64(step))))
+        _prefetch(b, b.add(source, b.mul(I64(AHEAD), operands["from_row"])))
+        panel = b.add(operands["to"], b.mul(b.sdiv(v, I64(NV)), operands["to_panel"]))
+        place = b.add(b.mul(row, I64(NV * step)), b.mul(b.srem(v, I64(NV)), I64(step)))
+        self._store(self._load(source, None), b.add(panel, place), None)
 
     def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:
         """One step of k: each item of A at the addresses `lefts`, times the row of B at `right`, added to the totals."""
@@ -118,38 +137,45 @@ class _Tile:
         return sums
 
 
-def _prefetch(b: ir.IRBuilder, address: ir.Value) -> None:
-    """Bring the cache line at an address closer, to be read and written soon."""
+def _prefetch(b: ir.IRBuilder, address: ir.Value, write: bool = False, level: int = 1) -> None:
+    """Bring the cache line at an address into the cache of a level, to be read soon, or to be read and written."""
     pointer = b.inttoptr(address, ir.IntType(8).as_pointer())
-    _masked(b, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(1), I32(3), I32(1)])
+    _masked(b, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(int(write)), I32(4 - level), I32(1)])
 
 
 NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta")
+CARRIED = ("from", "from_row", "to", "to_panel")
 
 
 @intrinsic
 def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: Any, c_row: Any, base: Any, base_row: Any, depth: Any,
-         rows: Any, cols: Any, alpha: Any, beta: Any) -> Any:  # fmt: skip
-    """c = alpha a b + beta base for one tile; addresses and strides in bytes, rows <= MR, cols <= NR.
+         rows: Any, cols: Any, alpha: Any, beta: Any, source: Any, source_row: Any, target: Any, target_panel: Any) -> Any:  # fmt: skip
+    """c = alpha a b + beta base for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR.
 
-    a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c and base: (rows, cols) contiguous rows.
+    a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c and base: (rows, cols) contiguous rows. With a `target` other than 0,
+    the tile is a whole one and also copies depth / (GROUP NV) rows of `source` there, each GROUP NR items for as many panels.
     """
     item = LLVM_ITEMS[alpha]
-    sig = signature(types.none, *[types.int64] * 12, alpha, alpha)
+    sig = signature(types.none, *[types.int64] * 12, alpha, alpha, *[types.int64] * 4)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        operands = dict(zip(NAMES, values, strict=True))
+        operands = dict(zip(NAMES, values, strict=False))
+        carried = dict(zip(CARRIED, values[len(NAMES) :], strict=True))
         done = builder.append_basic_block("tile_done")
         lanes = _vectors(item)[1].count
+        with builder.if_then(builder.icmp_signed("!=", carried["to"], I64(0))):
+            _Tile(builder, item, tile_rows(), NV, False).emit(operands | carried)
+            builder.branch(done)
+        half = builder.ashr(builder.add(operands["rows"], I64(1)), I64(1))
         # whole tiles, then those whose last vector is cut off, the more vectors the earlier
         for vectors, masked, fewest in ((NV, False, NV * lanes), *((v, True, (v - 1) * lanes + 1) for v in range(NV, 0, -1))):
             chosen, following = (builder.append_basic_block(name) for name in (f"tile_{vectors}", "tile_narrower"))
             builder.cbranch(builder.icmp_signed(">=", operands["cols"], I64(fewest)), chosen, following)
             builder.position_at_end(chosen)
-            switch = builder.switch(operands["rows"], done)
-            for count in range(1, tile_rows() + 1):
+            switch = builder.switch(half, done)
+            for count in range(2, tile_rows() + 1, 2):
                 block = builder.append_basic_block(f"tile_{count}x{vectors}")
-                switch.add_case(I64(count), block)
+                switch.add_case(I64(count // 2), block)
                 builder.position_at_end(block)
                 _Tile(builder, item, count, vectors, masked).emit(operands)
                 builder.branch(done)
@@ -159,6 +185,35 @@ def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: 
         return context.get_dummy_value()
 
     return sig, emit
+
+
+@intrinsic
+def products_in_registers(typingctx: Any, place: Any, count: Any, like: Any) -> Any:
+    """CHAINS times `count` multiplications and additions of the vector at `place`, which gets their sum."""
+    item = LLVM_ITEMS[like]
+
+    def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        mover = _Tile(b, item, 1, 1, False)
+        factor = V(b, mover._load(values[0], None))
+        entry, turn, done = b.block, b.append_basic_block("turn"), b.append_basic_block("turned")
+        b.branch(turn)
+        b.position_at_end(turn)
+        k = b.phi(I64)
+        totals = [b.phi(mover.vector) for _ in range(CHAINS)]
+        sums = [fma(factor, factor, V(b, total)).value for total in totals]
+        left = b.sub(k, I64(1))
+        for phi, before, after in zip([k, *totals], [values[1], *[factor.value] * len(totals)], [left, *sums], strict=True):
+            phi.add_incoming(before, entry)
+            phi.add_incoming(after, turn)
+        b.cbranch(b.icmp_signed(">", left, I64(0)), turn, done)
+        b.position_at_end(done)
+        total = V(b, sums[0])
+        for other in sums[1:]:
+            total = total + V(b, other)
+        mover._store(total.value, values[0], None)
+        return context.get_dummy_value()
+
+    return signature(types.none, types.int64, types.int64, like), emit
 
 
 @intrinsic
@@ -229,12 +284,9 @@ def copy_row(typingctx: Any, target: Any, source: Any, cols: Any, like: Any) -> 
     return signature(types.none, types.int64, types.int64, types.int64, like), emit
 
 
-def _transpose_registers(
-    builder: ir.IRBuilder, item: ir.Type, target: ir.Value, target_row: ir.Value, source: ir.Value, source_row: ir.Value
-) -> None:
-    lanes = _vectors(item)[1].count
-    mover = _Tile(builder, item, 1, 1, False)
-    rows = [mover._load(builder.add(source, builder.mul(I64(j), source_row)), None) for j in range(lanes)]
+def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
+    """The columns of a square block whose rows are vectors."""
+    lanes, rows = len(rows), list(rows)
     # log2(lanes) rounds; each exchanges the off-diagonal quarters of blocks half as large as in the round before.
     distance = lanes // 2
     while distance:
@@ -247,16 +299,14 @@ def _transpose_registers(
                 rows[j] = builder.shuffle_vector(first, second, order[0])
                 rows[j + distance] = builder.shuffle_vector(first, second, order[1])
         distance //= 2
-    for k in range(lanes):
-        mover._store(rows[k], builder.add(target, builder.mul(I64(k), target_row)), None)
+    return rows
 
 
-@intrinsic
-def transpose_block(typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, like: Any) -> Any:
-    """Transpose a square block of one register's width: target[k, j] = source[j, k]; strides in bytes, rows contiguous."""
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        _transpose_registers(builder, LLVM_ITEMS[like], *values[:4])
-        return context.get_dummy_value()
-
-    return signature(types.none, *[types.int64] * 4, like), emit
+def _transpose_registers(
+    builder: ir.IRBuilder, item: ir.Type, target: ir.Value, target_row: ir.Value, source: ir.Value, source_row: ir.Value
+) -> None:
+    lanes = _vectors(item)[1].count
+    mover = _Tile(builder, item, 1, 1, False)
+    rows = [mover._load(builder.add(source, builder.mul(I64(j), source_row)), None) for j in range(lanes)]
+    for k, row in enumerate(_transposed(builder, rows)):
+        mover._store(row, builder.add(target, builder.mul(I64(k), target_row)), None)

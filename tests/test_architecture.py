@@ -12,15 +12,20 @@ SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
 
 NUMBA_FILES = [
     "atomics",
+    "blocks",
     "columns",
     "compiler",
+    "dots",
     "each_row",
     "epilogue",
     "fallback",
-    "gather",
     "gemv",
+    "pack",
+    "pixels",
     "rows",
     "simd",
+    "spans",
+    "taps",
     "tile",
 ]
 NUMBA = {f"kernels/_{name}.py" for name in NUMBA_FILES}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile.limits import large_copy, product_in_registers
+from ..compile.limits import large_copy, products_in_registers
 from ..config import info
 from ..kernels import _host
 from .timing import Effort, in_turns
@@ -32,8 +32,8 @@ def describe(threads: int) -> dict[str, Any]:
 
 def measure(threads: int, effort: Effort) -> Limits:
     """The best of several measurements of each limit with that many threads."""
-    products = {dtype: product_in_registers(dtype, threads) for dtype in ("float32", "float64")}
-    alone, alone_flops = product_in_registers("float32", 1)
+    products = {dtype: products_in_registers(dtype, threads) for dtype in ("float32", "float64")}
+    alone, alone_flops = products_in_registers("float32", 1)
     copy, copied = large_copy()
     calls = {dtype: call for dtype, (call, _) in products.items()}
     calls |= {"alone": alone, "kernel": copy}

@@ -13,7 +13,7 @@ import numpy as np
 from ..kernels import Program, Turn, get_num_threads, threads
 from ..tensor import Array
 from .cost import Cost, cost
-from .limits import large_copy, product_in_registers
+from .limits import large_copy, products_in_registers
 from .memory import root
 from .passes.schedule import divide
 from .plan import Plan
@@ -101,7 +101,7 @@ def _median_seconds(call: Callable[[int], None]) -> float:
 def machine_peaks(dtype: str, count: int) -> tuple[float, float]:
     """Floating-point operations a second of fused multiply-adds on registers, and bytes a second of copying, on `count` threads."""
     with threads(count):
-        product, flops = product_in_registers(dtype, count)
+        product, flops = products_in_registers(dtype, count)
         copy, copied = large_copy()
         return flops / _least_seconds(product), copied / _least_seconds(copy)
 

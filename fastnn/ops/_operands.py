@@ -109,6 +109,11 @@ def constant(size: int, dtype: Any, value: float) -> Array:
     return y
 
 
+def nothing(c: Array) -> Array:
+    """An operand of the shape of `c` that a kernel does not read."""
+    return np.broadcast_to(constant(1, c.dtype, 0.0), c.shape)
+
+
 def count(shape: Iterable[int]) -> int:
     """How many elements an array of `shape` has."""
     return math.prod(shape)

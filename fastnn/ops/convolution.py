@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError, unknown_name
 from ..tensor import Tensor, record, run
-from ._operands import block, optional, together, vector
+from ._operands import block, nothing, optional, together, vector
 from ._planes import Pair, Planes, Size, windows
 from ._rules import if_given
 from .reduce import sum
@@ -210,7 +210,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, size: Pair, steps: 
     """The convolution of x with the weight, plus the bias; of so many rows and columns."""
     O = weight.shape[0]
     y = np.empty((x.shape[0], O, *size), x.dtype)
-    run("conv2d", y, block(x.data, x.shape), block(weight.data, weight.shape), vector(bias, O, x, 0.0), *steps)
+    run("conv2d", y, block(x.data, x.shape), block(weight.data, weight.shape), vector(bias, O, x, 0.0), nothing(y), *steps, 0)
     return record(
         y,
         (x, lambda y, dy: _to_input(dy, weight, x.shape, steps)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..tensor import Array, Tensor, record, run
-from ._operands import constant, count, optional, reshaped, together
+from ._operands import count, nothing, optional, reshaped, together
 from .reduce import sum
 from .shape import reshape, squeeze, transpose, unsqueeze
 
@@ -52,13 +52,8 @@ def _product(a: Array, b: Array) -> Array:
         c, a, b = rows(y)[None], rows(a)[None], b[None]
     else:
         c, a, b = y.reshape(count(lead), M, N), _stacked(a, lead), _stacked(b, lead)
-    run("gemm", c, a, b, _nothing(c), _nothing(c), 1.0, 0.0, 0)
+    run("gemm", c, a, b, nothing(c), nothing(c), 1.0, 0.0, 0)
     return y
-
-
-def _nothing(c: Array) -> Array:
-    """A base for products that add none: it is not read."""
-    return np.broadcast_to(constant(1, c.dtype, 0.0), c.shape)
 
 
 def rows(x: Array) -> Array:
@@ -111,8 +106,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     c = rows(y)[None]
     if bias is not None:
         parents.append((bias, lambda y, dy: dy))
-    base = _nothing(c) if bias is None else np.broadcast_to(bias.data, c.shape)
-    run("gemm", c, rows(x.data)[None], weight.data.T[None], base, _nothing(c), 1.0, 0.0 if bias is None else 1.0, 0)
+    base = nothing(c) if bias is None else np.broadcast_to(bias.data, c.shape)
+    run("gemm", c, rows(x.data)[None], weight.data.T[None], base, nothing(c), 1.0, 0.0 if bias is None else 1.0, 0)
     return record(y, *parents)
 
 

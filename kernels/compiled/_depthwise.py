@@ -1,19 +1,31 @@
 """Depthwise convolutions: each output channel sees one input channel, so there is no matrix product in them, only rows of pixels."""
 
+from .._blocks import ceil_div
 from .._compiler import subroutine
-from .._gather import ceil_div, fill_table, gather_span, plane_dot
+from .._pixels import settle_pixels
 from .._simd import share
+from .._spans import fill_table, gather_span, plane_dot
 from .._tile import address, peek, poke
 from ._runs import PIXELS, RUN, TAPS, cut_into_runs, pixel_runs, tap_table
 
 
 @subroutine
-def depthwise(team, out, source, weight, bias_at, stride, pad, dilation, phases, moves, period, reach, backwards):
-    """out = bias (where its address is not 0) + the depthwise convolution of `source`, or `backwards` the transposed one."""
+def depthwise(team, out, source, weight, bias_at, extra_at, floor, stride, pad, dilation, phases, moves, backwards):
+    """out = max(floor, bias + the depthwise convolution of `source`, or `backwards` the transposed one, + extra); addresses of 0: none."""
     zero, item = out.dtype.type(0), out.itemsize
     OC, OH, OW = out.shape[1:]
     IC, H, W = source.shape[1:]
     KH, KW = weight.shape[2:]
+    # The taps of one phase lie `period` apart and read `reach` apart.
+    period_h, period_w = 1, 1
+    while backwards and period_h * dilation[0] % stride[0] != 0:
+        period_h += 1
+    while backwards and period_w * dilation[1] % stride[1] != 0:
+        period_w += 1
+    period = (period_h, period_w)
+    reach_h = -(period_h * dilation[0] // stride[0]) if backwards else dilation[0]
+    reach_w = -(period_w * dilation[1] // stride[1]) if backwards else dilation[1]
+    reach = (reach_h, reach_w)
     multiplier = IC // OC if backwards else OC // IC
     kws_most = min(KW, TAPS)
     khs_most = min(KH, TAPS // max(1, kws_most))
@@ -52,6 +64,10 @@ def depthwise(team, out, source, weight, bias_at, stride, pad, dilation, phases,
                                     gather_span(to_at + row * phases[0] * OW * item, phases[1] * item, from_at + row * moves[0] * W * item,
                                                 moves[1] * item, j_count, taps, k_count * l_count, planes, H * W * item,
                                                 KH * KW * item, zero)  # fmt: skip
+    plane_bytes = OH * OW * item
+    for plane in range(start, stop if extra_at != 0 or floor == 0 else start):
+        at, shift = address(out) + plane * plane_bytes, plane * plane_bytes
+        settle_pixels(at, 1, at, 0, OH * OW, extra_at + shift if extra_at != 0 else 0 * shift, floor)
 
 
 @subroutine

@@ -1,243 +1,216 @@
-"""Convolutions as matrix products of pixels and taps on the micro-kernel of `_gather`, images being read where they lie.
+"""Convolutions and their gradients, as matrix products between channels of the result and taps, on the micro-kernel of `_taps`.
 
-A block of pixels (whole images, rows of one, or a part of a row) is worked on for one tile of channels at a time. Within it, pixels
-whose windows hang over the same edges of the image use the same taps: a rectangle of such pixels and taps is a
-matrix product without padding and without holes, and so are, in the input gradient, the pixels of each phase of the stride.
-Sums go into a buffer of rows (pixel or tap) by channels, which is transposed into the output at the end.
+A block of pixels (rows of an image, a part of a row, or several small images) is spread out in working memory first, so that the pixels
+that a tap multiplies lie side by side, whatever the size of image and kernel, stride and padding. A register holds as many of them as it
+can, and results come out in the order in which images are stored. In the input gradient, the pixels of one phase of the stride are such
+a block.
 """
 
+import math
+
+from .._blocks import ceil_div, even_parts
 from .._compiler import by_hand, subroutine
-from .._gather import ceil_div, even_parts, fill_table, gather_tile, transpose
-from .._host import isa
+from .._pixels import settle_pixels
 from .._simd import share, width
-from .._tile import NV, address, copy_row, peek, stack_buffer, tile_rows
+from .._taps import MOST_ROWS, PAIR, tap_tile
+from .._tile import NV, address, peek, poke, stack_buffer
+from ..reference.convolution import EPILOGUES
 from ._depthwise import depthwise, depthwise_weight_grad
-from ._runs import PAIR, PIXELS, RUN, TAPS, cut_into_runs, pixel_runs, tap_table
+from ._runs import TAPS, tap_table
+from ._spread import PIXEL_BYTES, ROW, pixel_rows, shift_of, spread
+from ._weight_grad import weight_grad
 
-MR = tile_rows()
-ROW = NV * isa().vector_bytes  # bytes of a row of a panel or of sums: the channels of a tile
-BLOCK = 2048  # pixels of a block of several images, which has that many only to make its short runs longer
-DEPTH = 256  # pixels of a block whose products are summed
-CACHED = min(TAPS, (18 << 10) // ROW)  # rows of a panel that a level-1 cache keeps
-TAP_ROWS = (128 << 10) // ROW  # taps whose sums are kept at a time
+BLOCK = 1024  # pixels that are worked on at a time
+FEW = 256  # so few pixels are not worth a block of their own
+SUM_BYTES = 256 << 10  # of results that are not yet in their places
+RELU, ADD, ADD_RELU = (EPILOGUES.index(name) for name in ("relu", "add", "add_relu"))
 
-first_row = stack_buffer(ROW)
-panel_rows = stack_buffer(max(4 * DEPTH, TAPS) * ROW)
-pixel_rows = stack_buffer((BLOCK + 1) * ROW)
-pixel_table = stack_buffer((BLOCK + MR) * PAIR)
-tap_rows = stack_buffer((TAP_ROWS + 1) * ROW)
-tap_rows_table = stack_buffer((TAP_ROWS + MR) * PAIR)
+sum_rows = stack_buffer(SUM_BYTES + ROW)
+edge_rows = stack_buffer(MOST_ROWS * ROW)
+zero_row = stack_buffer(MOST_ROWS * 8)
 
 
 @subroutine
-def _transpose(target, target_row, source, source_row, rows, cols, like):
-    transpose(target, target_row, source, source_row, rows, cols, like)
+def _list_taps(taps, kh, khs, KW, kw, kws, phase, lowest, rows, copy, pitch, moves, stride, pad, dilation, backwards, item):
+    """The offsets, in the weight and in working memory, of the places in the kernel that belong to a phase; how many there are."""
+    depth = 0
+    for k in range(kh, kh + khs):
+        shift, own_h = shift_of(k, stride[0], pad[0], dilation[0], backwards)
+        row = (shift - lowest) % moves * rows + (shift - lowest) // moves
+        for l in range(kw, kw + kws):
+            if own_h == phase[0] and shift_of(l, stride[1], pad[1], dilation[1], backwards)[1] == phase[1]:
+                poke(taps + depth * PAIR, (k * KW + l) * item)
+                poke(taps + depth * PAIR + 8, (l - kw) * copy + row * pitch)
+                depth += 1
+    return depth
 
 
 @subroutine
-def _convolve(team, out, source, weight, bias_at, stride, pad, dilation, groups, backwards):
-    """out = bias + the convolution of `source`, or `backwards` the transposed convolution."""
-    one = out.dtype.type(1)
+def _chain(taps, depth, weight_plane, plane):
+    """Turn the offsets of taps into moves, from each to the next and from the last to the first of the next channel."""
+    first_weight, first_pixel = peek(taps, depth) + weight_plane, peek(taps + 8, depth) + plane
+    for t in range(depth):
+        at, last = taps + t * PAIR, t == depth - 1
+        poke(at, (first_weight if last else peek(at + PAIR, depth)) - peek(at, depth))
+        poke(at + 8, (first_pixel if last else peek(at + PAIR + 8, depth)) - peek(at + 8, depth))
+
+
+@subroutine
+def _edge_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, extra, rows, cols, floor, lowest):
+    """`tap_tile` where the last register is not filled; `lowest` is a floor that changes nothing."""
+    edge = edge_rows()
+    for r in range(rows if bias == 0 else 0):
+        settle_pixels(edge + r * ROW, 1, c + r * c_row, 0, cols, 0, lowest)
+    tap_tile(edge, ROW, weight, weight_row, pixels, taps, depth, steps, bias, 0, rows, cols, lowest)
+    for r in range(rows):
+        settle_pixels(c + r * c_row, 1, edge + r * ROW, 0, cols, extra + r * c_row if extra != 0 else 0 * r, floor)
+
+
+@subroutine
+def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, dilation, groups, backwards):
+    """out = max(floor, bias + the convolution of `source`, or `backwards` the transposed one, + extra); addresses of 0 stand for none."""
+    zero, lowest = out.dtype.type(0), out.dtype.type(-math.inf)
     item = out.itemsize
     N, OC, OH, OW = out.shape
     IC, H, W = source.shape[1:]
     first_dim, second_dim, KH, KW = weight.shape
     OG, IG = OC // groups, IC // groups
     by_first, by_second = second_dim * KH * KW * item, KH * KW * item
-    out_step, source_step = (by_second, by_first) if backwards else (by_first, by_second)
-    # Of both dimensions: pixels of one phase lie `phases` apart and read `moves` apart, their taps lie `period` and read `reach` apart.
+    weight_row, weight_plane = (by_second, by_first) if backwards else (by_first, by_second)
+    # Of both dimensions: neighbouring pixels of one phase lie `phases` apart, and what they read `moves` apart.
     phases, moves = (stride, (1, 1)) if backwards else ((1, 1), stride)
-    period_h, period_w = 1, 1
-    if backwards:
-        while period_h * dilation[0] % stride[0] != 0:
-            period_h += 1
-        while period_w * dilation[1] % stride[1] != 0:
-            period_w += 1
-    period = (period_h, period_w)
-    reach_h = -(period_h * dilation[0] // stride[0]) if backwards else dilation[0]
-    reach_w = -(period_w * dilation[1] // stride[1]) if backwards else dilation[1]
-
     if groups > 1 and second_dim == 1:
-        reach = (reach_h, reach_w)
-        depthwise(team, out, source, weight, bias_at, stride, pad, dilation, phases, moves, period, reach, backwards)
+        depthwise(team, out, source, weight, bias_at, extra_at, floor, stride, pad, dilation, phases, moves, backwards)
         return
 
-    NR = NV * width(out)
-    tiles = ceil_div(OG, NR)
+    lanes = width(out)
+    NR = NV * lanes
     parts = team[1]
-    most = min(PIXELS, max(8 * MR, N * OH * OW * tiles * groups // parts))
-    cols_most = even_parts(OW, most)
-    rows_most = even_parts(OH, most // cols_most)
+    grid_h, grid_w = ceil_div(OH, phases[0]), ceil_div(OW, phases[1])  # pixels of a phase
+    most = min(BLOCK, max(FEW, ceil_div(N * grid_h * grid_w, parts)))
+    cols_most = even_parts(grid_w, most)
+    rows_most = even_parts(grid_h, most // cols_most)
     area = cols_most * rows_most
-    longer = min(2 * MR, BLOCK // area, N * groups * tiles // parts)
-    images_most = even_parts(N, max(most // area, longer)) if area == OH * OW else 1
-    blocks_w, blocks_h, blocks_n = ceil_div(OW, cols_most), ceil_div(OH, rows_most), ceil_div(N, images_most)
-    kws_most = min(KW, TAPS)
-    khs_most = min(KH, TAPS // max(1, kws_most))
-    channels_most = even_parts(IG, CACHED // max(1, khs_most * kws_most))
+    unused = ceil_div(area, lanes) * lanes - area  # lanes of the last register
+    images_most = even_parts(N, most // area) if area == grid_h * grid_w and 8 * unused > area else 1
+    direct = images_most == 1 and phases[0] * phases[1] == 1 and (cols_most == OW or rows_most == 1)  # results go where they belong
+    sum_row = ceil_div(images_most * area, NR) * NR * item
+    together = phases[1] if phases[1] <= 2 else 1  # phases whose results are put side by side
 
-    start_row, panel, sums, runs, table, taps = first_row(), panel_rows(), pixel_rows(), pixel_runs(), pixel_table(), tap_table()
-    packed, cut = -1, -1
-    start, stop = share(team, blocks_n * blocks_h * blocks_w * groups * tiles)
+    kws_most, khs_most = min(KW, TAPS), min(KH, TAPS // max(1, min(KW, TAPS)))
+    span = ceil_div(dilation[0], phases[0])  # rows from one place in the kernel to the next
+    line = images_most * cols_most * item
+    while khs_most > 1 and (rows_most * moves[0] + khs_most * span) * line > PIXEL_BYTES // 2:
+        khs_most = khs_most // 2
+    copy = (rows_most * moves[0] + (khs_most - 1) * span) * line + ROW
+    kws_most = max(1, min(kws_most, PIXEL_BYTES // copy))
+    # A kernel of one place reads pixels where they are, if no register reads beyond them.
+    in_place = direct and KH * KW == 1 and moves[0] * moves[1] == 1 and pad[0] + pad[1] == 0
+    in_place = in_place and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
+    channels_most = IG if in_place else even_parts(IG, PIXEL_BYTES // (kws_most * copy))
+
+    blocks_w, blocks_h, blocks_n = ceil_div(grid_w, cols_most), ceil_div(grid_h, rows_most), ceil_div(N, images_most)
+    blocks = blocks_n * blocks_h * blocks_w * groups
+    outs_most = even_parts(OG, OG if blocks % parts == 0 or blocks > 4 * parts else OG // parts)
+    if not direct:
+        outs_most = even_parts(outs_most, SUM_BYTES // (together * sum_row))
+    outs_parts, steps_w = ceil_div(OG, outs_most), phases[1] // together
+    along = stride[1], pad[1], dilation[1]
+    pixels, sums, zeros, taps = pixel_rows(), sum_rows(), zero_row(), tap_table()
+    for i in range(MOST_ROWS):
+        poke(zeros + i * item, zero)
+
+    filled, pixels_at = -1, pixels
+    start, stop = share(team, blocks * phases[0] * steps_w * outs_parts)
     for unit in range(start, stop):
-        block, group, o = unit // (tiles * groups), unit // tiles % groups, unit % tiles * NR
+        turn, o = unit // outs_parts, unit % outs_parts * outs_most
+        phase_h, phase_w = turn // steps_w % phases[0], turn % steps_w * together
+        turn //= steps_w * phases[0]
+        group, block = turn % groups, turn // groups
+        left, top = block % blocks_w * cols_most, block // blocks_w % blocks_h * rows_most
         image = block // (blocks_w * blocks_h) * images_most
-        top, left = block // blocks_w % blocks_h * rows_most, block % blocks_w * cols_most
-        images, rows, cols = min(images_most, N - image), min(rows_most, OH - top), min(cols_most, OW - left)
-        count = min(NR, OG - o)
+        images, rows, cols = min(images_most, N - image), min(rows_most, grid_h - top), min(cols_most, grid_w - left)
+        outs, count, pitch = min(outs_most, OG - o), images * rows * cols, images * cols * item
         out_channel = group * OG + o
-        copy_row(start_row, bias_at + out_channel * item, count if bias_at != 0 else 0, one)
-        for pixel in range(images * rows * cols):
-            copy_row(sums + pixel * ROW, start_row, NR, one)
+        out_shift = (((image * OC + out_channel) * OH + top * phases[0] + phase_h) * OW + left * phases[1] + phase_w) * item
+        out_row, out_image = OH * OW * item, OC * OH * OW * item
+        weights = address(weight) + group * (first_dim // groups) * by_first + o * weight_row
         for channel in range(0, IG, channels_most):
             channels = min(channels_most, IG - channel)
+            source_at = address(source) + (image * IC + group * IG + channel) * H * W * item
             for kh in range(0, KH, khs_most):
                 khs = min(khs_most, KH - kh)
+                first_shift = shift_of(kh, stride[0], pad[0], dilation[0], backwards)[0]
+                last_shift = shift_of(kh + khs - 1, stride[0], pad[0], dilation[0], backwards)[0]
+                low, high = min(first_shift, last_shift), max(first_shift, last_shift)
+                classes, rows_all = min(moves[0], high - low + 1), rows + (high - low) // moves[0]
+                copy = ceil_div(classes * rows_all * pitch, ROW) * ROW
                 for kw in range(0, KW, kws_most):
                     kws = min(kws_most, KW - kw)
-                    place = (((group * tiles * NR + o) * IG + channel) * KH + kh) * KW + kw
-                    if packed != place:
-                        packed = place
-                        at = (
-                            address(weight)
-                            + group * (first_dim // groups) * by_first
-                            + o * out_step
-                            + channel * source_step
-                            + (kh * KW + kw) * item
-                        )
-                        whole = khs == KH and kws == KW
-                        run = channels * khs * kws if whole and not backwards else (khs * kws if whole else kws)
-                        runs_of_channel = 1 if whole else khs
-                        target = panel
-                        for c in range(1 if whole and not backwards else channels):
-                            for k in range(runs_of_channel):
-                                _transpose(target, ROW, at + c * source_step + k * KW * item, out_step, run, count, one)
-                                target += run * ROW
-                    if cut != (block * KH + kh) * KW + kw:
-                        cut = (block * KH + kh) * KW + kw
-                        row_runs = cut_into_runs(
-                            runs, top, top + rows, kh, kh + khs, H, stride[0], pad[0], dilation[0], period[0], phases[0], backwards
-                        )
-                        col_runs = cut_into_runs(
-                            runs + PIXELS * RUN,
-                            left,
-                            left + cols,
-                            kw,
-                            kw + kws,
-                            W,
-                            stride[1],
-                            pad[1],
-                            dilation[1],
-                            period[1],
-                            phases[1],
-                            backwards,
-                        )
-                    for u in range(row_runs):
-                        at = runs + u * RUN
-                        i, i_count, k, k_count = peek(at, u), peek(at + 8, u), peek(at + 16, u), peek(at + 24, u)
-                        y = (i + pad[0] - k * dilation[0]) // stride[0] if backwards else i * stride[0] + k * dilation[0] - pad[0]
-                        for v in range(col_runs):
-                            at = runs + (PIXELS + v) * RUN
-                            j, j_count, l, l_count = peek(at, v), peek(at + 8, v), peek(at + 16, v), peek(at + 24, v)
-                            x = (j + pad[1] - l * dilation[1]) // stride[1] if backwards else j * stride[1] + l * dilation[1] - pad[1]
-                            fill_table(taps, 0, ((k - kh) * kws + l - kw) * ROW, (1, k_count, l_count),
-                                       (0, reach_h * W * item, reach_w * item), (0, period_h * kws * ROW, period_w * ROW))  # fmt: skip
-                            at = address(source) + (((image * IC + group * IG + channel) * H + y) * W + x) * item
-                            end = fill_table(table, at, sums + ((i - top) * cols + j - left) * ROW, (images, i_count, j_count),
-                                             (IC * H * W * item, moves[0] * W * item, moves[1] * item),
-                                             (rows * cols * ROW, phases[0] * cols * ROW, phases[1] * ROW))  # fmt: skip
-                            fill_table(end, at, sums + BLOCK * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
-                            for row in range(table, end, MR * PAIR):
-                                gather_tile(row, taps, k_count * l_count, channels, H * W * item, panel, khs * kws * ROW, count, one)
-        for n in range(images):
-            at = address(out) + ((((image + n) * OC + out_channel) * OH + top) * OW + left) * item
-            if cols == OW:
-                _transpose(at, OH * OW * item, sums + n * rows * cols * ROW, ROW, count, rows * cols, one)
-            else:
-                for i in range(rows):
-                    _transpose(at + i * OW * item, OH * OW * item, sums + (n * rows + i) * cols * ROW, ROW, count, cols, one)
+                    plane, place = kws * copy, ((turn * IG + channel) * KH + kh) * KW + kw
+                    if in_place:
+                        pixels_at, plane = source_at + top * W * item, H * W * item
+                    elif filled != place:
+                        filled = place
+                        spread(pixels, (plane, copy, cols * item, pitch), source_at, item, H, W, IC, images, channels, top * moves[0] + low,
+                               rows_all, left, cols, kw, kws, moves, classes, along, backwards, zero)  # fmt: skip
+                    begins = channel + kh + kw == 0
+                    ends = channel + channels == IG and kh + khs == KH and kw + kws == KW
+                    for phase in range(together):
+                        depth = _list_taps(taps, kh, khs, KW, kw, kws, (phase_h, phase_w + phase), low, rows_all, copy, pitch, moves[0],
+                                           stride, pad, dilation, backwards, item)  # fmt: skip
+                        weights_at, from_at = weights + channel * weight_plane + peek(taps, depth), pixels_at + peek(taps + 8, depth)
+                        _chain(taps, depth, weight_plane, plane)
+                        r = 0
+                        while r < outs:
+                            height = (outs - r - 1) // ceil_div(outs - r, MOST_ROWS) + 1  # tiles of nearly equal height
+                            bias = 0 * r if not begins else bias_at + (out_channel + r) * item if bias_at != 0 else zeros
+                            to, to_row = sums + (phase * outs_most + r) * sum_row, sum_row
+                            beside, least = 0 * r, lowest
+                            if direct:
+                                to, to_row = address(out) + out_shift + r * out_row, out_row
+                                if ends:
+                                    beside, least = extra_at + out_shift + r * out_row if extra_at != 0 else 0 * r, floor
+                            rows_at, tap_steps = weights_at + r * weight_row, depth * channels
+                            for p in range(0, count, NR):
+                                wide, at = min(NR, count - p), p * item
+                                near = beside + at * (beside != 0)
+                                if direct and wide % lanes != 0:
+                                    _edge_tile(to + at, to_row, rows_at, weight_row, from_at + at, taps, depth, tap_steps, bias, near,
+                                               height, wide, least, lowest)  # fmt: skip
+                                else:
+                                    tap_tile(to + at, to_row, rows_at, weight_row, from_at + at, taps, depth, tap_steps, bias, near, height,
+                                             wide, least)  # fmt: skip
+                            r += height
+        for r in range(0 if direct else outs):
+            for n in range(images):
+                for i in range(min(rows, ceil_div(OH - phase_h, phases[0]) - top)):
+                    from_at = sums + r * sum_row + (i * images + n) * cols * item
+                    shift = out_shift + r * out_row + n * out_image + i * phases[0] * OW * item
+                    beside = extra_at + shift if extra_at != 0 else 0 * r
+                    other = from_at + outs_most * sum_row if together > 1 else 0 * r
+                    reach = min(cols * together, ceil_div(OW - left * phases[1] - phase_w, phases[1] // together))
+                    settle_pixels(address(out) + shift, phases[1] // together, from_at, other, reach, beside, floor)
 
 
 @by_hand
-def conv2d(team, y, x, weight, bias, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
-    _convolve(team, y, x, weight, address(bias), (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, False)
+def conv2d(team, y, x, weight, bias, extra, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups, epilogue):
+    least = y.dtype.type(0 if epilogue in (RELU, ADD_RELU) else -math.inf)
+    beside = address(extra) if epilogue in (ADD, ADD_RELU) else 0 * epilogue
+    stride, pad, dilation = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
+    _convolve(team, y, x, weight, address(bias), beside, least, stride, pad, dilation, groups, False)
 
 
 @by_hand
 def conv2d_input_grad(team, dx, dy, weight, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
-    _convolve(team, dx, dy, weight, 0, (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), groups, True)
+    stride, pad, dilation = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
+    _convolve(team, dx, dy, weight, 0, 0, dx.dtype.type(-math.inf), stride, pad, dilation, groups, True)
 
 
 @by_hand
 def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
+    stride, pad, dilation = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
     if groups > 1 and dweight.shape[1] == 1:
-        depthwise_weight_grad(team, dweight, dy, x, (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w))
-        return
-    parts = team[1]
-    one = dweight.dtype.type(1)
-    item = dweight.itemsize
-    O, IG, KH, KW = dweight.shape
-    N, I, H, W = x.shape
-    OH, OW = dy.shape[2:]
-    OG = O // groups
-    NR = NV * width(dweight)
-    tiles = ceil_div(OG, NR)
-
-    # The order of every sum follows from the blocks of pixels, so these must not depend on the number of workers.
-    most = DEPTH if OG * 2 > NR else 4 * DEPTH  # a panel of one register is as good in a level-2 cache
-    cols_most = even_parts(OW, min(most, PIXELS))
-    rows_most = even_parts(OH, min(most // cols_most, PIXELS))
-    images_most = even_parts(N, most // (cols_most * rows_most)) if cols_most * rows_most == OH * OW else 1
-    kws_most = min(KW, TAPS)
-    khs_most = min(KH, TAPS // max(1, kws_most))
-    channels_most = even_parts(IG, min(TAP_ROWS // max(1, khs_most * kws_most), IG * groups * tiles // parts))
-    blocks_c, blocks_h, blocks_w = ceil_div(IG, channels_most), ceil_div(KH, khs_most), ceil_div(KW, kws_most)
-
-    zeros, panel, sums, runs, table, steps = first_row(), panel_rows(), tap_rows(), pixel_runs(), tap_rows_table(), pixel_table()
-    copy_row(zeros, zeros, 0, one)
-    start, stop = share(team, groups * tiles * blocks_c * blocks_h * blocks_w)
-    for unit in range(start, stop):
-        group, o = unit // (tiles * blocks_c * blocks_h * blocks_w), unit // (blocks_c * blocks_h * blocks_w) % tiles * NR
-        channel = unit // (blocks_h * blocks_w) % blocks_c * channels_most
-        kh, kw = unit // blocks_w % blocks_h * khs_most, unit % blocks_w * kws_most
-        count, channels = min(NR, OG - o), min(channels_most, IG - channel)
-        khs, kws = min(khs_most, KH - kh), min(kws_most, KW - kw)
-        out_channel = group * OG + o
-        for row in range(channels * khs * kws):
-            copy_row(sums + row * ROW, zeros, NR, one)
-        for image in range(0, N, images_most):
-            images = min(images_most, N - image)
-            for top in range(0, OH, rows_most):
-                rows = min(rows_most, OH - top)
-                row_runs = cut_into_runs(runs, top, top + rows, kh, kh + khs, H, stride_h, pad_h, dilation_h, 1, 1, False)
-                for left in range(0, OW, cols_most):
-                    cols = min(cols_most, OW - left)
-                    col_runs = cut_into_runs(
-                        runs + PIXELS * RUN, left, left + cols, kw, kw + kws, W, stride_w, pad_w, dilation_w, 1, 1, False
-                    )
-                    for n in range(images):
-                        at = address(dy) + ((((image + n) * O + out_channel) * OH + top) * OW + left) * item
-                        for i in range(1 if cols == OW else rows):
-                            run = rows * cols if cols == OW else cols
-                            _transpose(panel + (n * rows + i) * cols * ROW, ROW, at + i * OW * item, OH * OW * item, run, count, one)
-                    for u in range(row_runs):
-                        at = runs + u * RUN
-                        i, i_count, k, k_count = peek(at, u), peek(at + 8, u), peek(at + 16, u), peek(at + 24, u)
-                        for v in range(col_runs):
-                            at = runs + (PIXELS + v) * RUN
-                            j, j_count, l, l_count = peek(at, v), peek(at + 8, v), peek(at + 16, v), peek(at + 24, v)
-                            fill_table(steps, 0, ((i - top) * cols + j - left) * ROW, (1, i_count, j_count),
-                                       (0, stride_h * W * item, stride_w * item), (0, cols * ROW, ROW))  # fmt: skip
-                            y, x_first = i * stride_h + k * dilation_h - pad_h, j * stride_w + l * dilation_w - pad_w
-                            at = address(x) + (((image * I + group * IG + channel) * H + y) * W + x_first) * item
-                            end = fill_table(table, at, sums + ((k - kh) * kws + l - kw) * ROW, (channels, k_count, l_count),
-                                             (H * W * item, dilation_h * W * item, dilation_w * item),
-                                             (khs * kws * ROW, kws * ROW, ROW))  # fmt: skip
-                            fill_table(end, at, sums + TAP_ROWS * ROW, (1, 1, MR), (0, 0, 0), (0, 0, 0))
-                            for row in range(table, end, MR * PAIR):
-                                gather_tile(row, steps, i_count * j_count, images, I * H * W * item, panel, rows * cols * ROW, count, one)
-        whole = khs == KH and kws == KW
-        run = channels * khs * kws if whole else kws
-        for r in range(1 if whole else channels * khs):
-            at = address(dweight) + (((out_channel * IG + channel + r // khs * (not whole)) * KH + kh + r % khs) * KW + kw) * item
-            _transpose(at, IG * KH * KW * item, sums + r * run * ROW, ROW, count, run, one)
+        depthwise_weight_grad(team, dweight, dy, x, stride, pad, dilation)
+    else:
+        weight_grad(team, dweight, dy, x, stride, pad, dilation, groups)

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._signature import Floats, Int
+from .._signature import Floats, Int, Strided
+from . import activations, elementwise
+
+EPILOGUES = ("", "relu", "add", "add_relu")  # elementwise kernels that a convolution can apply to its result, by number; add takes `extra`
 
 
 def conv2d(
@@ -17,6 +20,7 @@ def conv2d(
     x: Floats("N I H W"),
     weight: Floats("O IG KH KW"),
     bias: Floats("O"),
+    extra: Strided("N O OH OW"),
     stride_h: Int,
     stride_w: Int,
     pad_h: Int,
@@ -24,13 +28,20 @@ def conv2d(
     dilation_h: Int,
     dilation_w: Int,
     groups: Int,
+    epilogue: Int,
 ) -> None:
-    """y[n, o, i, j] = bias[o] + sum_{c, k, l} weight[o, c, k, l] x[n, c, i stride_h + k dilation_h - pad_h, ...], x being 0 outside."""
+    """y[n, o, i, j] = f(bias[o] + sum_{c, k, l} weight[o, c, k, l] x[n, c, i stride_h + k dilation_h - pad_h, ...], extra[n, o, i, j]).
+
+    x is 0 outside; f is EPILOGUES[epilogue]; `extra` is contiguous, or it is not read.
+    """
     steps = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
     total = np.zeros_like(y)
     for kh, kw, window in _windows(_padded(x, y, weight, *steps), y, weight, *steps):
         total += (_tap(weight, kh, kw, groups) @ _grouped(window, groups)).reshape(y.shape)
     np.add(total, bias[:, None, None], out=y)
+    if epilogue:
+        name = EPILOGUES[epilogue]
+        (getattr(activations, name, None) or getattr(elementwise, name))(y, y, *([extra] if "add" in name else []))
 
 
 def conv2d_input_grad(

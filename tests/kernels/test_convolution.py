@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from fastnn.kernels import KERNELS
+from fastnn.kernels import CONVOLUTION_EPILOGUES, KERNELS
 
 
 class Geometry(NamedTuple):
@@ -28,9 +28,8 @@ class Geometry(NamedTuple):
         reach = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True)]
         return self.out or tuple((image[a] + 2 * self.pad[a] - reach[a]) // self.stride[a] + 1 for a in range(2))
 
-    @property
-    def numbers(self):
-        return (*self.stride, *self.pad, *self.dilation, self.groups)
+    def numbers(self, name, epilogue=0):
+        return (*self.stride, *self.pad, *self.dilation, self.groups, *([epilogue] if name == "conv2d" else []))
 
 
 def square(N, I, size, O, kernel, stride=1, pad=0, dilation=1, groups=1):
@@ -40,7 +39,7 @@ def square(N, I, size, O, kernel, stride=1, pad=0, dilation=1, groups=1):
 GEOMETRIES = [
     *[square(2, 3, 9, 5, 3, stride, pad, dilation) for stride in (1, 2, 3) for pad in (0, 1, 2) for dilation in (1, 2, 3)],
     *[Geometry(2, 2, 5, width, 3, (3, 3), pad=(1, 1)) for width in (1, 2, 7, 8, 9, 15, 16, 17, 31, 33)],
-    *[square(1, 4, 6, O, 3, pad=1) for O in (1, 7, 8, 9, 15, 16, 17, 33)],
+    *[square(1, 4, 6, O, 3, pad=1) for O in (1, 4, 5, 7, 8, 9, 10, 11, 15, 16, 17, 20, 21, 33)],
     *[square(2, channels, 7, 2 * channels, 3, stride, 1, groups=channels) for channels in (3, 5) for stride in (1, 2)],
     *[square(2, 4, 11, 4, 3, stride, pad, dilation, groups=4) for stride in (1, 2, 3) for pad in (0, 3) for dilation in (1, 2)],
     square(2, 6, 8, 4, 3, 1, 1, groups=2),
@@ -57,6 +56,10 @@ GEOMETRIES = [
     square(13, 3, 10, 5, 3, pad=1),  # a block of more pixels than fit into rows of one image
     square(1, 300, 3, 17, 3, pad=1),  # more taps than a panel holds
     square(3, 2, 26, 2, 3, pad=1),  # several blocks in an image
+    square(1, 300, 14, 12, 3, pad=1),  # channels in several parts
+    square(2, 5, 6, 130, 3, pad=1),
+    *[square(2, 3, 33, 5, 3, stride, 1) for stride in (2, 3)],  # results of phases side by side
+    square(2, 3, 16, 5, 1),  # pixels read where they are
     square(0, 2, 5, 3, 3),
     Geometry(2, 3, 7, 10, 4, (3, 2), (2, 3), (1, 0), (1, 2)),
     Geometry(2, 3, 7, 10, 4, (1, 5), (1, 2), (0, 4)),
@@ -79,9 +82,10 @@ def operands(name, g, dtype, rng):
         "weight": (g.O, g.I // g.groups, *g.kernel),
         "bias": (g.O,),
         "y": (g.N, g.O, *g.output),
+        "extra": (g.N, g.O, *g.output),
     }
     inputs, output = {
-        "conv2d": (("x", "weight", "bias"), "y"),
+        "conv2d": (("x", "weight", "bias", "extra"), "y"),
         "conv2d_input_grad": (("y", "weight"), "x"),
         "conv2d_weight_grad": (("y", "x"), "weight"),
     }[name]
@@ -112,25 +116,26 @@ def test_convolutions_equal_their_twins_for_any_number_of_workers(name, dtype):
     for seed, g in enumerate(GEOMETRIES):
         output, inputs = operands(name, g, item, np.random.default_rng(seed))
         wanted = np.zeros(output.shape)
-        KERNELS[name].twin(wanted, *[i.astype(np.float64) for i in inputs], *g.numbers)
-        got = compute(name, output.copy(), inputs, g.numbers)
+        numbers = g.numbers(name, seed % len(CONVOLUTION_EPILOGUES))
+        KERNELS[name].twin(wanted, *[i.astype(np.float64) for i in inputs], *numbers)
+        got = compute(name, output.copy(), inputs, numbers)
         error = np.max(np.abs(got - wanted), initial=0) / (precision * (1 + np.max(np.abs(wanted), initial=0)))
         assert error <= 4 + terms(name, g) ** 0.5, f"{g}: {error:.1f} units off"
         for parts in (2, 5):
-            assert got.tobytes() == compute(name, output.copy(), inputs, g.numbers, parts).tobytes(), f"{g} in {parts} parts"
+            assert got.tobytes() == compute(name, output.copy(), inputs, numbers, parts).tobytes(), f"{g} in {parts} parts"
 
 
 @pytest.mark.parametrize("g", [g for g in GEOMETRIES if g.out is None and min(g.output) > 0], ids=str)
 def test_twins_of_convolutions_equal_pytorch(g):
     torch = pytest.importorskip("torch")
-    (y, (x, weight, bias)), (dx, (dy, _)) = (operands(name, g, np.float64, np.random.default_rng(3)) for name in KERNEL_NAMES[:2])
+    (y, (x, weight, bias, extra)), (dx, (dy, _)) = (operands(name, g, np.float64, np.random.default_rng(3)) for name in KERNEL_NAMES[:2])
     tx, tweight, tbias = (torch.from_numpy(a).requires_grad_() for a in (x, weight, bias))
     ty = torch.nn.functional.conv2d(tx, tweight, tbias, g.stride, g.pad, g.dilation, g.groups)
     ty.backward(torch.from_numpy(dy))
     dweight = np.empty_like(weight)
-    KERNELS["conv2d"].twin(y, x, weight, bias, *g.numbers)
-    KERNELS["conv2d_input_grad"].twin(dx, dy, weight, *g.numbers)
-    KERNELS["conv2d_weight_grad"].twin(dweight, dy, x, *g.numbers)
+    KERNELS["conv2d"].twin(y, x, weight, bias, extra, *g.numbers("conv2d"))
+    KERNELS["conv2d_input_grad"].twin(dx, dy, weight, *g.numbers("conv2d_input_grad"))
+    KERNELS["conv2d_weight_grad"].twin(dweight, dy, x, *g.numbers("conv2d_weight_grad"))
     for got, wanted in ((y, ty.detach()), (dx, tx.grad), (dweight, tweight.grad)):
         np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-10, atol=1e-10)
 
@@ -144,4 +149,4 @@ def test_values_beyond_the_windows_do_not_reach_the_result():
             for image in inputs:
                 if image.shape == (1, 4, 6, 6):
                     image[:, :, 5] = image[:, :, :, 5] = np.nan
-            assert np.isfinite(compute(name, output, inputs, g.numbers)).all(), name
+            assert np.isfinite(compute(name, output, inputs, g.numbers(name))).all(), name

@@ -124,6 +124,26 @@ def test_results_are_bitwise_the_same_for_any_number_of_workers(M, N, K):
             assert all(f == found[0] for f in found)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N", "K"), [(9, 1, 70), (37, 6, 64), (90, 40, 300), (131, 17, 784), (64, 200, 1100), (300, 140, 2100)])
+def test_a_share_of_the_rows_has_bitwise_the_same_results(M, N, K, dtype):
+    rng = np.random.default_rng(5)
+    for left in ("rows", "columns"):
+        for right in LAYOUTS:
+            a, b, base = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype), rng.normal(size=(1, 1, N)).astype(dtype)
+            whole = np.full((1, M, N), np.nan, dtype)
+            run("gemm", whole, a[None], b[None], np.broadcast_to(base, whole.shape), whole, 0.7, 0.3, 1)
+            for heights in ((2, 3, M - 5), (M // 2, M - M // 2), (M - 2, 2)):
+                shares = np.full((1, M, N), np.nan, dtype)
+                start = 0
+                for height in heights:
+                    rows = slice(start, start + height)
+                    c = shares[:, rows]
+                    run("gemm", c, a[None, rows], b[None], np.broadcast_to(base, c.shape), c, 0.7, 0.3, 1)
+                    start += height
+                assert shares.tobytes() == whole.tobytes()
+
+
 def test_nothing_outside_the_result_is_written():
     rng = np.random.default_rng(3)
     for M, N in ((5, 7), (6, 16), (13, 33), (1, 9)):

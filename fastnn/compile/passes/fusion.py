@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ...kernels import EPILOGUES, Instruction
+from ...kernels import CONVOLUTION_EPILOGUES, EPILOGUES, Instruction
 from ...tensor import Array
 from ..memory import address, overlap, root
 from ..recording import Recording
 
+# Kernels that can apply an elementwise one to their result, and which ones they know; where their operands for that stand.
+EPILOGUES_OF = {"gemm": EPILOGUES, "conv2d": CONVOLUTION_EPILOGUES}
+RESULT, EXTRA, EPILOGUE = 0, 4, -1
 PAIRS = {("add", "relu"): "add_relu"}  # elementwise kernels one after the other, and the kernel that does both
 
 
@@ -54,24 +57,24 @@ def _fuse_epilogue(recording: Recording, n: int) -> bool:
     consumer = recording.instructions[n]
     if consumer.kernel not in EPILOGUES[1:]:
         return False
+    y = consumer.operands[0]
     sides = (1, 2) if consumer.kernel in ("add", "add_relu", "multiply") else (1,)
     for side in sides:
-        if side >= len(consumer.operands):
-            continue
         i = _producer(recording, n, side)
-        if i is None or recording.instructions[i].kernel != "gemm":
+        if i is None:
             continue
-        c, a, b, base, nothing, alpha, beta, epilogue = recording.instructions[i].operands
-        y = consumer.operands[0]
+        producer = recording.instructions[i]
+        known = EPILOGUES_OF.get(producer.kernel, ())
         others = [x for k, x in enumerate(consumer.operands) if k not in (0, side)]
-        extra = others[0] if others else None
-        fits = epilogue == 0 and y.flags.c_contiguous and y.size == c.size
-        fits = fits and (extra is None or (extra.flags.c_contiguous and extra.shape == y.shape and extra.dtype == y.dtype))
-        if not fits:
+        operands = list(producer.operands)
+        c = operands[RESULT]
+        fits = consumer.kernel in known and operands[EPILOGUE] == 0 and y.flags.c_contiguous and y.size == c.size
+        if not fits or any(not x.flags.c_contiguous or x.shape != y.shape or x.dtype != y.dtype for x in others):
             continue
-        number = EPILOGUES.index(consumer.kernel)
-        beside = nothing if extra is None else extra.reshape(c.shape)
-        recording.instructions[n] = Instruction("gemm", (y.reshape(c.shape), a, b, base, beside, alpha, beta, number))
+        operands[RESULT], operands[EPILOGUE] = y.reshape(c.shape), known.index(consumer.kernel)
+        if others:
+            operands[EXTRA] = others[0].reshape(c.shape)
+        recording.instructions[n] = Instruction(producer.kernel, tuple(operands))
         del recording.instructions[i]
         return True
     return False

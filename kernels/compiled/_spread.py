@@ -1,0 +1,45 @@
+"""The working memory of convolutions: pixels as the columns of a kernel see them, side by side, with zeros beyond the image.
+
+Of each channel there is one copy for each column of the kernel, shifted as that column asks. Where windows move by several rows at a
+time, a copy consists of classes: every such row, beginning from the first, from the second, and so on. In either case the pixels that
+one place in the kernel multiplies, row after row, lie side by side.
+"""
+
+from .. import _host
+from .._compiler import subroutine
+from .._pixels import spread_rows
+from .._tile import NV, stack_buffer
+
+ROW = NV * _host.isa().vector_bytes  # bytes of a row of a tile
+PIXEL_BYTES = min(_host.cache_bytes(2) // 2, 512 << 10)
+
+pixel_rows = stack_buffer(PIXEL_BYTES + ROW)  # the last register reads beyond the pixels
+
+
+@subroutine
+def shift_of(tap, stride, pad, dilation, backwards):
+    """Where the source's pixel for a place in the kernel lies, relative to that for the first pixel, and the phase it belongs to."""
+    reach = tap * dilation - pad
+    if not backwards:
+        return reach, 0 * tap
+    phase = reach % stride
+    return -((reach - phase) // stride), phase
+
+
+@subroutine
+def spread(pixels, steps, source, item, H, W, IC, images, channels, row, rows, left, cols, kw, kws, moves, classes, along, backwards, like):
+    """Fill the working memory at `pixels` for rows x cols pixels of some images and channels, and the kernel's columns kw, kw + 1, ...
+
+    steps: bytes from one channel, column of the kernel, image and row of working memory to the next. source: address of the first
+    plane (H, W); an image has IC of them. row: the source's first row; left: the first pixel's column. along: stride, pad and dilation.
+    """
+    plane, copy, image_step, pitch = steps
+    source_plane = H * W * item
+    for c in range(channels):
+        for n in range(images):
+            for k in range(kws):
+                target = pixels + c * plane + k * copy + n * image_step
+                col = left * moves[1] + shift_of(kw + k, along[0], along[1], along[2], backwards)[0]
+                for q in range(classes):
+                    spread_rows(target + q * rows * pitch, pitch, rows, cols, source + (n * IC + c) * source_plane, H, W, row + q, moves[0],
+                                col, moves[1], like)  # fmt: skip
