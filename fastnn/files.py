@@ -87,7 +87,7 @@ def _check_path(path: Any) -> None:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, flush it to the disk and rename it."""
+    """Write `data` under a temporary name beside `path`, flush it to the disk and rename it. Raises OSError, when `path` is as it was."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:

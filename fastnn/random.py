@@ -43,7 +43,10 @@ _source = _Source()
 
 
 def manual_seed(seed: int) -> None:
-    """Start the default generator anew from `seed`, an int from 0 to 2^64 - 1, so that what follows can be repeated."""
+    """Start the default generator anew from `seed`, so that what follows can be repeated.
+
+    Raises DTypeError unless it is an int, ArgumentError unless it lies between 0 and 2^64 - 1.
+    """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise DTypeError(f"manual_seed: seed must be an int, got {type(seed).__name__}")
     if not 0 <= seed < 2**64:

@@ -460,7 +460,10 @@ def _variable(x: Tensor) -> Tensor:
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that returns the gradient of `function`, a scalar function of its arguments; it raises what `value_and_grad` does.
+    """A function that returns the gradient of `function`, a scalar function of its arguments.
+
+    `argnums` is that of `value_and_grad`, and so are the errors that are raised.
+
 
     >>> grad(lambda x: (x**2).sin())(3.0)  # cos(x^2) 2x
     """

@@ -39,6 +39,11 @@ class InferenceModel:
     live
         True: the program reads the weights where the model has them, so that it follows further training. False: it holds a copy of
         them, which lets it put normalisation into the weights and lay these out for speed.
+
+    Raises
+    ------
+    DTypeError
+        If `model` is no module.
     """
 
     def __init__(self, model: Module, live: bool = False) -> None:

@@ -37,7 +37,8 @@ class TrainingStep:
     The model and the optimiser stay the live objects that they are: their parameters and moments are updated in place, and eager calls
     and compiled steps may alternate. Learning rates are read from `optimizer.param_groups` before every call.
 
-    Calling it with a batch (x, y) trains on that batch and returns its loss as a float.
+    Calling it with a batch (x, y) trains on that batch and returns its loss as a float. Arguments and errors are those of
+    `compile_training`.
     """
 
     def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None) -> None:

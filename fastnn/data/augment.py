@@ -4,6 +4,9 @@
 
 In training each image of a batch is changed on its own, by the generator that `fastnn.manual_seed` seeds; a compiled step does it
 between its gather and its first layer. In evaluation images pass as they are. No gradient passes.
+
+Building one raises DTypeError or ArgumentError for a setting that makes no sense, calling it ShapeError or DTypeError for what is no batch
+of images.
 """
 
 from __future__ import annotations

@@ -31,6 +31,11 @@ class Dataset:
 class ArrayDataset(Dataset):
     """Arrays, or memory maps, of the same length, read by row.
 
+    Parameters
+    ----------
+    *arrays
+        What each example has a row of: inputs and targets.
+
     Raises
     ------
     ArgumentError

@@ -81,7 +81,10 @@ def mnist(folder: PathLike, verify: bool = True) -> tuple[Pair, Pair]:
 
 
 def fashion_mnist(folder: PathLike, verify: bool = True) -> tuple[Pair, Pair]:
-    """Fashion-MNIST: like `mnist`, in files of the same names, with ten kinds of clothes. Xiao et al. 2017."""
+    """Fashion-MNIST: like `mnist`, in files of the same names, with ten kinds of clothes. Xiao et al. 2017.
+
+    `folder` and `verify` are those of `mnist`, and so are the errors that are raised.
+    """
     return _idx_pairs(Path(folder), FASHION_MNIST, verify)
 
 

@@ -1,4 +1,8 @@
-"""Residual networks, for small images and for large ones, their pre-activation variants, and the plain nets they are compared with."""
+"""Residual networks, for small images and for large ones, their pre-activation variants, and the plain nets they are compared with.
+
+`num_classes` is how many scores a net gives for each image; other settings are those of `cifar_resnet` or `ResNet`, and so are the errors
+that are raised: DTypeError, ArgumentError and UnknownNameError, before any weight is drawn.
+"""
 
 from __future__ import annotations
 

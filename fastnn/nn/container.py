@@ -1,4 +1,8 @@
-"""Modules that hold modules, and the two layers that only pass values on."""
+"""Modules that hold modules, and the layers that only pass values on.
+
+What is no module among modules is a DTypeError, a name that is not there an UnknownNameError, an index beyond the end an IndexError as in
+Python's lists. Building `Flatten` or `Unflatten` raises DTypeError unless dimensions and sizes are ints.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Normalisation of channels, or groups of them, sample by sample."""
+"""Normalisation of channels, or groups of them, sample by sample, by the functions of the same meaning in `functional`.
+
+Building a layer raises DTypeError for an argument of a wrong type, ArgumentError or UnknownNameError for a value that makes no sense.
+Calling it raises what the function raises.
+"""
 
 from __future__ import annotations
 

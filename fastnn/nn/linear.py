@@ -1,4 +1,8 @@
-"""Layers that multiply by a matrix of weights."""
+"""Layers that multiply by a matrix of weights, by the functions of the same meaning in `functional`.
+
+Building a layer raises DTypeError for an argument of a wrong type, ArgumentError or UnknownNameError for a value that makes no sense.
+Calling it raises what the function raises.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """Losses as modules: each holds its settings and calls the function of the same meaning in `functional`.
 
 `reduction` is "mean", "sum" or "none". Class weights and the like are buffers, as in PyTorch.
+
+Building a loss raises DTypeError, ArgumentError or UnknownNameError for a setting that makes no sense. Calling it raises what the
+function raises, LabelError for wrong targets above all.
 """
 
 from __future__ import annotations
@@ -127,7 +130,10 @@ class BCELoss(Loss):
 
 
 class BCEWithLogitsLoss(Loss):
-    """The binary cross entropy of sigmoid(input), stable at any input; pos_weight multiplies the part of the positive targets."""
+    """The binary cross entropy of sigmoid(input), stable at any input.
+
+    weight multiplies the loss of each element, pos_weight the part of the positive targets; both broadcast.
+    """
 
     weight: Tensor | None
     pos_weight: Tensor | None

@@ -17,6 +17,8 @@ class Parameter(Tensor):
     requires_grad
         Whether it is trained.
 
+    Raises DTypeError for values that cannot have a gradient.
+
     An optimiser may later replace `data` by a view of its own flat buffer, so read `data` anew wherever it is needed.
     """
 

@@ -1,4 +1,8 @@
-"""Pooling layers: each holds its settings and calls the function of the same meaning in `functional`."""
+"""Pooling layers: each holds its settings and calls the function of the same meaning in `functional`.
+
+Building a layer raises DTypeError for an argument of a wrong type, ArgumentError or UnknownNameError for a value that makes no sense.
+Calling it raises what the function raises.
+"""
 
 from __future__ import annotations
 

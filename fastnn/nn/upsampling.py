@@ -1,4 +1,8 @@
-"""Layers that make images larger without parameters."""
+"""Layers that make images larger without parameters, by `functional.interpolate`.
+
+Building a layer raises DTypeError for an argument of a wrong type, ArgumentError or UnknownNameError for a value that makes no sense.
+Calling it raises what the function raises.
+"""
 
 from __future__ import annotations
 

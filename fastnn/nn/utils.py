@@ -21,7 +21,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write the values of a vector into the parameters, in their order.
+    """Write the values of the vector `vec` into the parameters, in their order.
 
     Raises ShapeError if it is too long or too short, DTypeError if it is no tensor or `parameters` holds others; nothing was written then.
     """

@@ -125,7 +125,7 @@ def adaptive_avg_pool2d(input: Any, output_size: AdaptiveSize) -> Tensor:
 
 
 def adaptive_avg_pool1d(input: Any, output_size: AdaptiveSize) -> Tensor:
-    """`adaptive_avg_pool2d` of float sequences (N, C, L) or (C, L) to output_size, an int. Raises what `adaptive_avg_pool2d` raises."""
+    """`adaptive_avg_pool2d` of the float sequences `input`, (N, C, L) or (C, L), to output_size, an int. Raises what that raises."""
     return _adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
 
 
@@ -138,7 +138,7 @@ def adaptive_max_pool2d(input: Any, output_size: AdaptiveSize, return_indices: b
 
 
 def adaptive_max_pool1d(input: Any, output_size: AdaptiveSize, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool2d` of float sequences (N, C, L) or (C, L) to output_size, an int, with return_indices.
+    """`adaptive_max_pool2d` of the float sequences `input`, (N, C, L) or (C, L), to output_size, an int, with return_indices.
 
     Raises ShapeError, ArgumentError or DTypeError as `adaptive_max_pool2d` does.
     """

@@ -1,8 +1,8 @@
 """Metrics: how good predictions are, in numbers for people. A few lines each, equal to scikit-learn's.
 
-Predictions of a classifier are scores (N, C), of which the largest names the class; logits (N,) or (N, 1) of two classes, positive
-for class 1; or classes themselves, of an integer dtype. Labels are int64 (N,), or (N, 1) for two classes. Predictions and targets of
-a regression have the same shape.
+Predictions of a classifier are `scores` (N, C), of which the largest names the class; logits (N,) or (N, 1) of two classes, positive
+for class 1; or classes themselves, of an integer dtype. `labels` are int64 (N,), or (N, 1) for two classes. Predictions and targets of
+a regression, `predicted` and `y`, have the same shape.
 
 A metric raises DTypeError for what is no array of numbers, ShapeError for shapes that do not fit each other or hold no example.
 """

@@ -32,6 +32,7 @@ class Placement:
         return -(-(high - low) // ALIGNMENT) * ALIGNMENT
 
     def clashes(self, other: Placement) -> bool:
+        """Whether both are in use at some time."""
         return self.first <= other.last and other.first <= self.last
 
 
