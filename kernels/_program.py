@@ -12,7 +12,7 @@ from ._registry import KERNELS, Kernel, as_record
 from ._signature import Int, Ints
 from ._team import LINE, get_num_threads, team
 
-SHARING_PAYS = 20_000  # cycles below which several workers are no faster than one
+SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
 WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
 
 
@@ -87,10 +87,18 @@ class _Ready:
             table[i] = *records[key][:2], turn.part, turn.parts
         starts = np.cumsum([0, *map(len, workers)])
         self.meeting = np.zeros(2 * LINE, np.int64)
-        self.call = as_record(INTERPRET.signature.encode((table, starts, self.meeting, 1)))
+        self.repeat = 1
+        self.call = as_record(INTERPRET.signature.encode((table, starts, self.meeting, self.repeat)))
         self.entry = INTERPRET.entry("i8i8i8")
         self.entry_address: int = ctypes.cast(self.entry, ctypes.c_void_p).value or 0
+        # what the entry is called with, ready for ctypes: the record, and that its caller is part 0 of 1
+        self.arguments = ctypes.c_void_p(ctypes.addressof(self.call)), ctypes.c_int64(0), ctypes.c_int64(1)
         self.kept = table, starts, turns, records
+
+    def repeated(self, repeat: int) -> None:
+        """Set how many times over the program is run."""
+        if repeat != self.repeat:
+            self.repeat = self.call[-1] = repeat
 
 
 class Program:
@@ -130,13 +138,13 @@ class Program:
                     KERNELS[name].twin(*operands)
             return
         work = repeat * self.cycles
-        parts = get_num_threads() if self.division is not None and work >= SHARING_PAYS else 1
+        parts = get_num_threads() if work >= SHARING_PAYS and self.division is not None else 1
         if parts > 1:
             ready = self._made_ready(parts)
             ready.meeting[0] = 0
-            ready.call[-1] = repeat
+            ready.repeated(repeat)
             if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=work >= WAKING_PAYS):
                 return
-        ready = self._made_ready(1)
-        ready.call[-1] = repeat
-        ready.entry(ready.call, 0, 1)
+        ready = self._ready.get(1) or self._made_ready(1)
+        ready.repeated(repeat)
+        ready.entry(*ready.arguments)

@@ -11,7 +11,7 @@ from ..kernels import KERNELS, Instruction
 from ..tensor import Array
 
 FLOPS_PER_CYCLE = 32.0  # two fused multiply-adds on eight lanes
-BYTES_PER_CYCLE = 8.0  # streaming through the outer caches
+BYTES_PER_CYCLE = 16.0  # streaming through the level-2 cache
 START = 100.0  # cycles to begin a kernel
 FACTORS = 1200.0  # of the powers and roots that an optimiser needs once a step
 

@@ -66,11 +66,11 @@ class InferenceModel:
         if self.live and any(p.data is not data for p, data in self._state):  # an optimiser has moved them into its buffer
             self._state = [(p, p.data) for p, _ in self._state]
             self._plans = _Plans()
-        if len(inputs) == 1 and type(inputs[0]) is np.ndarray and inputs[0].dtype == self.dtype:
-            ready = self._plans.by_shape.get(inputs[0].shape)
+        if len(inputs) == 1 and type(x := inputs[0]) is np.ndarray and x.dtype == self.dtype:
+            ready = self._plans.by_shape.get(x.shape)
             if ready is not None:
                 place, run, output = ready
-                place[...] = inputs[0]
+                place[...] = x
                 run()
                 return output.copy()
         values = tuple([x.data if isinstance(x, Tensor) else as_array(x, "input") for x in inputs])

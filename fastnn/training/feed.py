@@ -40,6 +40,7 @@ class ArrayFeed:
         _check_finite(self.x, "x", ArgumentError)
         _check_finite(self.y, "y", LabelError)
         self.batch_size = check_batch_size(batch_size)
+        self._outputs: Array | None = None  # the same memory in every epoch, for which steps are made ready once
 
     def __len__(self) -> int:
         return len(self.x)
@@ -71,9 +72,10 @@ class ArrayFeed:
 
         Returns all outputs and targets if `keep`, a few outputs, shows what they are like.
         """
-        outputs = None if keep is None else np.empty((len(self), *keep.shape[1:]), keep.dtype)
-        step.run_epoch(self.x, self.y, self.batch_size, rng, outputs, report, scheduler)
-        return None if outputs is None else (outputs, self.y)
+        if keep is not None and self._outputs is None:
+            self._outputs = np.empty((len(self), *keep.shape[1:]), keep.dtype)
+        step.run_epoch(self.x, self.y, self.batch_size, rng, self._outputs, report, scheduler)
+        return None if self._outputs is None else (self._outputs, self.y)
 
 
 class LoaderFeed:
