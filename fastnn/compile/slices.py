@@ -28,6 +28,7 @@ ROWS = {
 
 # Kernels that write each result once, and nothing but what follows from their inputs: to do them once more is never noticed.
 REPEATABLE = frozenset({"take_rows", "target_weight", "reduce_sum", "copy", "add", "subtract", "multiply", "divide"})
+MASK_BLOCK = 4  # items of a random mask that come from one block of the generator
 
 
 class Slices(NamedTuple):
@@ -41,12 +42,15 @@ class Slices(NamedTuple):
         The dimension of the rows.
     ordered
         Which operand lists the rows of the others, and is read from a piece's first example on; -1 for none.
+    counted
+        Which operand is the number of the first row; -1 for none.
     """
 
     instruction: Instruction
     units: tuple[int, ...]
     axis: int = 0
     ordered: int = -1
+    counted: int = -1
 
     def piece(self, start: int, stop: int) -> Instruction:
         """The instruction for the examples from `start` to `stop` - 1."""
@@ -54,6 +58,8 @@ class Slices(NamedTuple):
         operands = [x[(*lead, slice(start * n, stop * n))] if n else x for x, n in zip(self.instruction.operands, self.units, strict=True)]
         if self.ordered >= 0:
             operands[self.ordered] = operands[self.ordered][start:]
+        if self.counted >= 0:
+            operands[self.counted] += start * self.units[0]
         return Instruction(self.instruction.kernel, tuple(operands))
 
     def place(self, operand: int) -> tuple[int, int, int] | None:
@@ -99,6 +105,9 @@ def slices(instruction: Instruction, examples: int) -> Slices | None:
     y = operands[0]
     if not y.ndim:
         return None
+    if kernel == "dropout":
+        found = _sliced(instruction, examples, len(y), [True, True, False, False, False, False])
+        return None if found is None or found.units[0] % MASK_BLOCK else found._replace(counted=4)
     rows = len(y)
     if signature.elementwise:
         sliced = [isinstance(x, np.ndarray) and x.ndim == y.ndim and len(x) == rows for x in operands]

@@ -95,5 +95,5 @@ def _masked(x: Tensor, stream: Stream, p: float) -> Tensor:
     """x under the mask of `stream`; the gradient passes through the same mask."""
     state, site = stream
     y = np.empty(x.shape, x.dtype)
-    run("dropout", y.reshape(x.size), block(x.data, (x.size,)), state, site, p)
+    run("dropout", y.reshape(x.size), block(x.data, (x.size,)), state, site, 0, p)
     return record(y, (x, lambda y, dy: _masked(dy, stream, p)))

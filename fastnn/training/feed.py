@@ -74,8 +74,9 @@ class ArrayFeed:
         """
         if keep is not None and self._outputs is None:
             self._outputs = np.empty((len(self), *keep.shape[1:]), keep.dtype)
-        step.run_epoch(self.x, self.y, self.batch_size, rng, self._outputs, report, scheduler)
-        return None if self._outputs is None else (self._outputs, self.y)
+        outputs = None if keep is None else self._outputs
+        step.run_epoch(self.x, self.y, self.batch_size, rng, outputs, report, scheduler)
+        return None if outputs is None else (outputs, self.y)
 
 
 class LoaderFeed:

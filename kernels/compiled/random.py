@@ -38,9 +38,9 @@ def _dropped(x, position, block, site, seed, step, p, scale):
     return where(convert(words >> 8, x.item) >= p * UNIT, x * scale, 0.0)
 
 
-def dropout(team, y, x, state, site, p):
+def dropout(team, y, x, state, site, first, p):
     N = len(x)
     low, high = share(team, (N + 3) // 4)
     start, stop = 4 * low, min(4 * high, N)
     scale = 1 / (1 - p) if p < 1 else 0.0
-    _dropped(y[start:stop], x[start:stop], low, site, state[0], state[1], p, scale)
+    _dropped(y[start:stop], x[start:stop], low + first // 4, site, state[0], state[1], p, scale)

@@ -23,10 +23,10 @@ def _philox(counter, key):
     return c0, c1, c2, c3
 
 
-def _words(count, state, site):
-    """The first `count` blocks of the generator, (count, 4) words."""
+def _words(count, state, site, first=0):
+    """`count` blocks of the generator from number `first` on, (count, 4) words."""
     seed, step = int(state[0]), int(state[1])
-    blocks = np.arange(count, dtype=np.uint64)
+    blocks = np.arange(first, first + count, dtype=np.uint64)
     counter = (
         blocks & LOW,
         np.full_like(blocks, site & 0xFFFFFFFF),
@@ -36,17 +36,17 @@ def _words(count, state, site):
     return np.stack(_philox(counter, (seed & 0xFFFFFFFF, seed >> 32)), axis=1)
 
 
-def _uniform(count, state, site):
-    """`count` numbers in [0, 1) with 24 random bits: block i // 4 of the generator, word i % 4."""
-    words = _words((count + 3) // 4, state, site).reshape(-1)[:count]
+def _uniform(count, state, site, first=0):
+    """Numbers i = first, first + 1, ... in [0, 1) with 24 random bits: block i // 4 of the generator, word i % 4."""
+    words = _words((count + 3) // 4, state, site, first // 4).reshape(-1)[:count]
     return (words >> np.uint64(8)).astype(np.float64) * 2.0**-24
 
 
-def dropout(y: Floats("N"), /, x: Floats("N"), state: Words("2"), site: Int, p: Float) -> None:
+def dropout(y: Floats("N"), /, x: Floats("N"), state: Words("2"), site: Int, first: Int, p: Float) -> None:
     """y_i = x_i / (1 - p) where u_i >= p, else 0, with u_i uniform in [0, 1). Srivastava et al. 2014, inverted.
 
-    state holds the seed and the step. The same call on dy gives dx.
+    state holds the seed and the step; item 0 is number `first` of the mask, a multiple of 4. The same call on dy gives dx.
     """
     p = y.dtype.type(p)
-    keep = _uniform(len(x), state, site) >= p
+    keep = _uniform(len(x), state, site, first) >= p
     np.copyto(y, np.where(keep, x * y.dtype.type(1 / (1 - float(p)) if p < 1 else 0), 0))

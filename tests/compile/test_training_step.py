@@ -54,6 +54,10 @@ def batch_normalised():
     return nn.Sequential(nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.SiLU(), nn.Linear(16, CLASSES))
 
 
+def dropping():
+    return nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 15), nn.Dropout(0.2), nn.Linear(15, CLASSES))
+
+
 MODELS = {"mlp": mlp, "residual": residual, "batch_norm": batch_normalised, "branches": Branches}
 OPTIMIZERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
@@ -159,13 +163,13 @@ def test_a_layer_that_is_replaced_is_seen():
     assert step(X, LABELS) == pytest.approx(F.cross_entropy(model(X.astype(np.float32)), LABELS).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, "dropping"])
 def test_results_are_bitwise_the_same_for_any_number_of_threads(name):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(700, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 700)
     found = []
     for count in (1, 2, 4, 1):
-        model, opt = build(MODELS[name], "adam", np.float32)
+        model, opt = build({**MODELS, "dropping": dropping}[name], "adam", np.float32)
         with fastnn.threads(count):
             step = fastnn.compile_training(model, "cross_entropy", opt)
             losses = [step.run_epoch(x, y, 256, np.random.default_rng(e)) for e in range(2)]

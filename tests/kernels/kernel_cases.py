@@ -55,6 +55,7 @@ NUMBERS = {
     "divisor": 0,
     "epilogue": 0,
     "eps": 2.0**-10,
+    "first": 8,
     "groups": 2,
     "high": 0.75,
     "ignore_index": IGNORED,

@@ -24,7 +24,7 @@ KNOWN_ANSWERS = [
 
 def dropout(count, p, seed=1, step=0, site=0, dtype=np.float32):
     y, x = np.empty(count, dtype), np.ones(count, dtype)
-    kernels.dropout(y, x, np.array([seed, step], np.uint64), site, p)
+    kernels.dropout(y, x, np.array([seed, step], np.uint64), site, 0, p)
     return y
 
 
@@ -59,7 +59,7 @@ def test_the_mask_does_not_depend_on_the_number_of_workers(parts):
     whole = dropout(1003, 0.3, seed=5)
     y, x, state = np.full(1003, 7, np.float32), np.ones(1003, np.float32), np.array([5, 0], np.uint64)
     kernel = KERNELS["dropout"]
-    operands = (y, x, state, 0, 0.3)
+    operands = (y, x, state, 0, 0, 0.3)
     words = kernel.signature.encode(operands)
     entry = kernel.entry(kernel.signature.dtypes(operands))
     for part in range(parts):

@@ -90,3 +90,11 @@ def test_rows_that_an_order_picks_are_cut_with_their_order():
     for start, stop in ((0, 5), (5, 8)):
         run(put.piece(start, stop))
     np.testing.assert_array_equal(back[order[3:11]], target)
+
+
+def test_masks_are_cut_at_the_blocks_of_their_generator():
+    x, y, state = np.ones(12 * 40, np.float32), np.empty(12 * 40, np.float32), np.array([7, 3], np.uint64)
+    instruction = Instruction("dropout", (y, x, state, 2, 0, 0.5))
+    in_pieces(instruction, [0, 1, 5, 12])
+    assert 0 < np.count_nonzero(y) < y.size
+    assert slices(Instruction("dropout", (y[:36], x[:36], state, 2, 0, 0.5)), 6) is None
