@@ -222,7 +222,7 @@ def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, size: Pair, steps: 
 def _to_input(dy: Tensor, weight: Tensor, shape: Shape, steps: Steps) -> Tensor:
     """The gradient of the input, which has this shape."""
     dx = np.empty(shape, dy.dtype)
-    run("conv2d_input_grad", dx, block(dy.data, dy.shape), block(weight.data, weight.shape), *steps)
+    run("conv2d_input_grad", dx, block(dy.data, dy.shape), block(weight.data, weight.shape), nothing(dx), *steps, 0)
     return record(
         dx,
         (dy, lambda _, ddx: _forward(ddx, weight, None, (dy.shape[2], dy.shape[3]), steps)),

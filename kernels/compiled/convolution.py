@@ -195,16 +195,18 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
 
 @by_hand
 def conv2d(team, y, x, weight, bias, extra, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups, epilogue):
-    least = y.dtype.type(0 if epilogue in (RELU, ADD_RELU) else -math.inf)
-    beside = address(extra) if epilogue in (ADD, ADD_RELU) else 0 * epilogue
     stride, pad, dilation = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
+    beside = address(extra) if epilogue in (ADD, ADD_RELU) else 0 * epilogue
+    least = y.dtype.type(0 if epilogue in (RELU, ADD_RELU) else -math.inf)
     _convolve(team, y, x, weight, address(bias), beside, least, stride, pad, dilation, groups, False)
 
 
 @by_hand
-def conv2d_input_grad(team, dx, dy, weight, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups):
+def conv2d_input_grad(team, dx, dy, weight, extra, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups, epilogue):
     stride, pad, dilation = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
-    _convolve(team, dx, dy, weight, 0, 0, dx.dtype.type(-math.inf), stride, pad, dilation, groups, True)
+    beside = address(extra) if epilogue in (ADD, ADD_RELU) else 0 * epilogue
+    least = dx.dtype.type(0 if epilogue in (RELU, ADD_RELU) else -math.inf)
+    _convolve(team, dx, dy, weight, 0, beside, least, stride, pad, dilation, groups, True)
 
 
 @by_hand

@@ -3,7 +3,7 @@
 from .._columns import column_sums
 from .._compiler import by_hand
 from .._each_row import each_row
-from .._formula import sqrt
+from .._formula import sqrt, where
 from .._rows import SUM, number, row
 from .._simd import flattened, inlined, scratch, share, share_columns
 from .reductions import columns_sum_of_squares, columns_total, divided, sum_of_squares
@@ -96,6 +96,29 @@ slope_of_columns = scratch(TILE)
 @row(stores=1)
 def _affine(x, mean, scale, bias):
     return (x - mean) * scale + bias
+
+
+@row(stores=1)
+def _affine_relu(x, mean, scale, bias):
+    y = (x - mean) * scale + bias
+    return where(y < 0, 0.0, y)
+
+
+@row(stores=1)
+def _affine_add_relu(x, extra, mean, scale, bias):
+    y = (x - mean) * scale + bias + extra
+    return where(y < 0, 0.0, y)
+
+
+@row(stores=1)
+def _passed(dy, y):
+    return where(y > 0, dy, 0.0)
+
+
+@row(stores=1, folds=(SUM, SUM))
+def _passed_slopes(dy, y, x, mean):
+    g = where(y > 0, dy, 0.0)
+    return g, g * (x - mean), g
 
 
 @row(stores=1)
@@ -194,8 +217,33 @@ def batch_norm_inference(team, y, x, mean, var, weight, bias, eps):
     _normalise(team, y, x, mean, var, weight, bias, eps)
 
 
-def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
-    _weight_slopes_of_channels(team, dweight, dbias, dy, x, mean, var, eps)
+def batch_norm_relu(team, y, mean, var, x, weight, bias, extra, eps):
+    _statistics(team, mean, var, x)
+    N, _, L = x.shape
+    low, high = _channels(team, x)
+    if L == 1:
+        for n in range(N):
+            for start in range(low, high, TILE):
+                stop = min(start + TILE, high)
+                scale, out, source = scale_of_columns(x)[: stop - start], flattened(y)[n, start:stop], flattened(x)[n, start:stop]
+                _scale(scale, weight[start:stop], var[start:stop], eps)
+                if len(extra) > 0:
+                    _affine_add_relu(out, source, flattened(extra)[n, start:stop], mean[start:stop], scale, bias[start:stop])
+                else:
+                    _affine_relu(out, source, mean[start:stop], scale, bias[start:stop])
+        return
+    for c in range(low, high):
+        scale_of_channel = weight[c] / root(var[c] + eps)
+        for n in range(N):
+            if len(extra) > 0:
+                _affine_add_relu(y[n, c], x[n, c], extra[n, c], mean[c], scale_of_channel, bias[c])
+            else:
+                _affine_relu(y[n, c], x[n, c], mean[c], scale_of_channel, bias[c])
+
+
+@inlined
+def _slopes_of_all(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
+    """dx, from the sums over all samples in dweight and dbias."""
     N, _, L = x.shape
     low, high = _channels(team, x)
     count = float(N * L)
@@ -225,6 +273,30 @@ def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
         rstd = 1 / root(var[c] + eps)
         for n in range(N):
             _channel_slope(dx[n, c], dy[n, c], x[n, c], mean[c], weight[c] * rstd, dbias[c] / count, dweight[c] * rstd / count)
+
+
+def batch_norm_grad(team, dx, dweight, dbias, dy, x, weight, mean, var, eps):
+    _weight_slopes_of_channels(team, dweight, dbias, dy, x, mean, var, eps)
+    _slopes_of_all(team, dx, dweight, dbias, dy, x, weight, mean, var, eps)
+
+
+def batch_norm_relu_grad(team, dx, dweight, dbias, dy, y, x, weight, mean, var, eps):
+    N, _, L = x.shape
+    low, high = _channels(team, x)
+    if L == 1:
+        for n in range(N):
+            _passed(flattened(dx)[n, low:high], flattened(dy)[n, low:high], flattened(y)[n, low:high])
+        _weight_slopes_of_channels(team, dweight, dbias, dx, x, mean, var, eps)
+    else:
+        for c in range(low, high):
+            weighted, plain = 0.0, 0.0
+            for n in range(N):
+                a, b = _passed_slopes(dx[n, c], dy[n, c], y[n, c], x[n, c], mean[c])
+                weighted += a
+                plain += b
+            dweight[c] = weighted / root(var[c] + eps)
+            dbias[c] = plain
+    _slopes_of_all(team, dx, dweight, dbias, dx, x, weight, mean, var, eps)
 
 
 def batch_norm_inference_grad(team, dx, dy, var, weight, eps):

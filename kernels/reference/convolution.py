@@ -39,9 +39,7 @@ def conv2d(
     for kh, kw, window in _windows(_padded(x, y, weight, *steps), y, weight, *steps):
         total += (_tap(weight, kh, kw, groups) @ _grouped(window, groups)).reshape(y.shape)
     np.add(total, bias[:, None, None], out=y)
-    if epilogue:
-        name = EPILOGUES[epilogue]
-        (getattr(activations, name, None) or getattr(elementwise, name))(y, y, *([extra] if "add" in name else []))
+    _finish(y, extra, epilogue)
 
 
 def conv2d_input_grad(
@@ -49,6 +47,7 @@ def conv2d_input_grad(
     /,
     dy: Floats("N O OH OW"),
     weight: Floats("O IG KH KW"),
+    extra: Strided("N I H W"),
     stride_h: Int,
     stride_w: Int,
     pad_h: Int,
@@ -56,13 +55,18 @@ def conv2d_input_grad(
     dilation_h: Int,
     dilation_w: Int,
     groups: Int,
+    epilogue: Int,
 ) -> None:
-    """dx: each dy[n, o, i, j] goes back, times the weight, to every x that it was made of; as a map of dy, the transposed convolution."""
+    """dx: each dy[n, o, i, j] goes back, times the weight, to every x that it was made of; as a map of dy, the transposed convolution.
+
+    The result is f(dx, extra), as that of `conv2d` is.
+    """
     steps = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
     padded = _padded(np.zeros_like(dx), dy, weight, *steps)
     for kh, kw, window in _windows(padded, dy, weight, *steps):
         window += (_tap(weight, kh, kw, groups).swapaxes(1, 2) @ _grouped(dy, groups)).reshape(window.shape)
     np.copyto(dx, padded[:, :, pad_h : pad_h + dx.shape[2], pad_w : pad_w + dx.shape[3]])
+    _finish(dx, extra, epilogue)
 
 
 def conv2d_weight_grad(
@@ -83,6 +87,13 @@ def conv2d_weight_grad(
     for kh, kw, window in _windows(_padded(x, dy, dweight, *steps), dy, dweight, *steps):
         products = _grouped(dy, groups) @ _grouped(window, groups).swapaxes(2, 3)
         dweight[:, :, kh, kw] = products.sum(axis=0).reshape(dweight.shape[:2])
+
+
+def _finish(y: np.ndarray, extra: np.ndarray, epilogue: int) -> None:
+    """y = f(y) or f(y, extra)."""
+    if epilogue:
+        name = EPILOGUES[epilogue]
+        (getattr(activations, name, None) or getattr(elementwise, name))(y, y, *([extra] if "add" in name else []))
 
 
 Pair = tuple[int, int]

@@ -66,6 +66,22 @@ def batch_norm(
     batch_norm_inference(y, x, mean, var, weight, bias, eps)
 
 
+def batch_norm_relu(
+    y: Floats("N C L"),
+    mean: Floats("C"),
+    var: Floats("C"),
+    /,
+    x: Floats("N C L"),
+    weight: Floats("C"),
+    bias: Floats("C"),
+    extra: Floats("M C L"),
+    eps: Float,
+) -> None:
+    """y = max(batch_norm(x) + extra, 0), `extra` having M = N samples, or none, which adds nothing."""
+    batch_norm(y, mean, var, x, weight, bias, eps)
+    np.maximum(y + extra if len(extra) else y, 0, out=y)
+
+
 def batch_norm_inference(
     y: Floats("N C L"), /, x: Floats("N C L"), mean: Floats("C"), var: Floats("C"), weight: Floats("C"), bias: Floats("C"), eps: Float
 ) -> None:
@@ -93,6 +109,23 @@ def batch_norm_grad(
     np.copyto(dweight, _sum(dy * xhat, (0, 2)))
     np.copyto(dbias, _sum(dy, (0, 2)))
     np.copyto(dx, (weight * rstd)[:, None] * (dy - (dbias / count)[:, None] - xhat * (dweight / count)[:, None]))
+
+
+def batch_norm_relu_grad(
+    dx: Floats("N C L"),
+    dweight: Floats("C"),
+    dbias: Floats("C"),
+    /,
+    dy: Floats("N C L"),
+    y: Floats("N C L"),
+    x: Floats("N C L"),
+    weight: Floats("C"),
+    mean: Floats("C"),
+    var: Floats("C"),
+    eps: Float,
+) -> None:
+    """The gradients of batch_norm_relu without `extra`: those of batch_norm at dy where y > 0, and at 0 elsewhere."""
+    batch_norm_grad(dx, dweight, dbias, np.where(y > 0, dy, 0), x, weight, mean, var, eps)
 
 
 def batch_norm_inference_grad(dx: Floats("N C L"), /, dy: Floats("N C L"), var: Floats("C"), weight: Floats("C"), eps: Float) -> None:

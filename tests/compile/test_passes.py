@@ -1,7 +1,7 @@
 """Each pass, with the program before and after it."""
 
 import numpy as np
-from fastnn.kernels import EPILOGUES, KERNELS
+from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction
 
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
@@ -200,6 +200,58 @@ def test_a_residual_addition_and_its_activation_go_into_the_product_before_them(
     assert kernels(r) == ["gemm"]
     assert EPILOGUES[r.instructions[0].operands[-1]] == "add_relu"
     np.testing.assert_array_equal(results(r), expected)
+
+
+def test_a_convolution_adds_and_activates_before_it_stores():
+    x, weight, bias, extra, nothing, c, out = array(2, 3, 8, 8), array(4, 3, 3, 3), array(4), *(array(2, 4, 6, 6) for _ in range(4))
+    r = Recording(inputs=[x, extra], outputs=[out], state=[weight, bias, nothing])
+    r.append("conv2d", c, x, weight, bias, nothing, 1, 1, 0, 0, 1, 1, 1, 0)
+    r.append("add_relu", out, extra, c)
+    fuse(r)
+    assert kernels(r) == ["conv2d"]
+    assert CONVOLUTION_EPILOGUES[r.instructions[0].operands[-1]] == "add_relu"
+    assert r.instructions[0].operands[0] is not c
+    assert extent(r.instructions[0].operands[4]) == extent(extra)
+
+
+def test_a_gradient_is_added_to_the_one_beside_it():
+    dy, weight, beside, nothing, dx, out = array(2, 4, 6, 6), array(4, 3, 3, 3), *(array(2, 3, 8, 8) for _ in range(4))
+    r = Recording(inputs=[dy, beside], outputs=[out], state=[weight, nothing])
+    r.append("conv2d_input_grad", dx, dy, weight, nothing, 1, 1, 0, 0, 1, 1, 1, 0)
+    r.append("add", out, dx, beside)
+    fuse(r)
+    assert kernels(r) == ["conv2d_input_grad"]
+    assert extent(r.instructions[0].operands[3]) == extent(beside)
+
+
+def test_normalisation_and_relu_become_one_and_statistics_wait_for_it():
+    x, extra, y, z, dz, dy, dx = (array(2, 3, 8) for _ in range(7))
+    weight, bias, mean, var, running, dweight, dbias = (array(3) for _ in range(7))
+    r = Recording(inputs=[x, extra, dz], outputs=[z, dx, dweight, dbias], state=[weight, bias, running])
+    r.append("batch_norm", y, mean, var, x, weight, bias, 1e-5)
+    r.append("exponential_average", running, mean, 0.1, 1.0)
+    r.append("relu", z, y)
+    r.append("relu_grad", dy, dz, z)
+    r.append("batch_norm_grad", dx, dweight, dbias, dy, x, weight, mean, var, 1e-5)
+    fuse(r)
+    assert kernels(r) == ["batch_norm_relu", "exponential_average", "batch_norm_relu_grad"]
+    r.instructions[2:] = []
+    r.instructions[0] = Instruction("batch_norm", (y, mean, var, x, weight, bias, 1e-5))
+    r.append("add_relu", z, extra, y)
+    fuse(r)
+    assert kernels(r) == ["batch_norm_relu", "exponential_average"]
+    assert extent(r.instructions[0].operands[6]) == extent(extra)
+
+
+def test_normalisation_whose_result_is_needed_stays_apart_from_relu():
+    x, y, z, out = (array(2, 3, 8) for _ in range(4))
+    weight, bias, mean, var = (array(3) for _ in range(4))
+    r = Recording(inputs=[x], outputs=[out], state=[weight, bias])
+    r.append("batch_norm", y, mean, var, x, weight, bias, 1e-5)
+    r.append("relu", z, y)
+    r.append("multiply", out, y, z)
+    fuse(r)
+    assert kernels(r) == ["batch_norm", "relu", "multiply"]
 
 
 def test_an_addition_and_its_activation_become_one():

@@ -40,7 +40,7 @@ SHAPES = (
 )
 LAYOUTS = ("contiguous", "strided", "transposed", "reversed")
 EMPTY_DIMENSIONS = {"N", "O", "B", "M", "K"}  # these may be 0
-NEED_DATA = {"batch_norm", "batch_norm_grad"}  # the mean of nothing is undefined
+NEED_DATA = {"batch_norm", "batch_norm_grad", "batch_norm_relu", "batch_norm_relu_grad"}  # the mean of nothing is undefined
 CONTIGUOUS = {("gemm", "c"), ("gemm", "base"), ("gemm", "extra")}  # strided parameters whose rows must be contiguous all the same
 IGNORED = -100
 
@@ -288,6 +288,8 @@ def _sizes(kernel, seed, rng):
     parameters = kernel.signature.parameters
     if "cursor" in parameters and "N" in sizes:
         sizes["N"] += sizes["B"]
+    if "extra" in parameters and "M" in sizes and "C" in sizes:  # of as many samples as there are, or of none
+        sizes["M"] = sizes["N"] * (seed % 2)
     if "groups" in parameters:
         sizes["I"], sizes["O"] = NUMBERS["groups"] * sizes["IG"], NUMBERS["groups"] * sizes["O"]
     if "stride_h" in parameters:

@@ -29,7 +29,7 @@ class Geometry(NamedTuple):
         return self.out or tuple((image[a] + 2 * self.pad[a] - reach[a]) // self.stride[a] + 1 for a in range(2))
 
     def numbers(self, name, epilogue=0):
-        return (*self.stride, *self.pad, *self.dilation, self.groups, *([epilogue] if name == "conv2d" else []))
+        return (*self.stride, *self.pad, *self.dilation, self.groups, *([] if name == "conv2d_weight_grad" else [epilogue]))
 
 
 def square(N, I, size, O, kernel, stride=1, pad=0, dilation=1, groups=1):
@@ -82,11 +82,11 @@ def operands(name, g, dtype, rng):
         "weight": (g.O, g.I // g.groups, *g.kernel),
         "bias": (g.O,),
         "y": (g.N, g.O, *g.output),
-        "extra": (g.N, g.O, *g.output),
     }
+    shapes |= {f"extra {name}": shapes[name] for name in "xy"}
     inputs, output = {
-        "conv2d": (("x", "weight", "bias", "extra"), "y"),
-        "conv2d_input_grad": (("y", "weight"), "x"),
+        "conv2d": (("x", "weight", "bias", "extra y"), "y"),
+        "conv2d_input_grad": (("y", "weight", "extra x"), "x"),
         "conv2d_weight_grad": (("y", "x"), "weight"),
     }[name]
     return np.full(shapes[output], np.nan, dtype), [rng.standard_normal(shapes[i]).astype(dtype) for i in inputs]
@@ -128,13 +128,15 @@ def test_convolutions_equal_their_twins_for_any_number_of_workers(name, dtype):
 @pytest.mark.parametrize("g", [g for g in GEOMETRIES if g.out is None and min(g.output) > 0], ids=str)
 def test_twins_of_convolutions_equal_pytorch(g):
     torch = pytest.importorskip("torch")
-    (y, (x, weight, bias, extra)), (dx, (dy, _)) = (operands(name, g, np.float64, np.random.default_rng(3)) for name in KERNEL_NAMES[:2])
+    (y, (x, weight, bias, extra)), (dx, (dy, _, extra_dx)) = (
+        operands(name, g, np.float64, np.random.default_rng(3)) for name in KERNEL_NAMES[:2]
+    )
     tx, tweight, tbias = (torch.from_numpy(a).requires_grad_() for a in (x, weight, bias))
     ty = torch.nn.functional.conv2d(tx, tweight, tbias, g.stride, g.pad, g.dilation, g.groups)
     ty.backward(torch.from_numpy(dy))
     dweight = np.empty_like(weight)
     KERNELS["conv2d"].twin(y, x, weight, bias, extra, *g.numbers("conv2d"))
-    KERNELS["conv2d_input_grad"].twin(dx, dy, weight, *g.numbers("conv2d_input_grad"))
+    KERNELS["conv2d_input_grad"].twin(dx, dy, weight, extra_dx, *g.numbers("conv2d_input_grad"))
     KERNELS["conv2d_weight_grad"].twin(dweight, dy, x, *g.numbers("conv2d_weight_grad"))
     for got, wanted in ((y, ty.detach()), (dx, tx.grad), (dweight, tweight.grad)):
         np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-10, atol=1e-10)

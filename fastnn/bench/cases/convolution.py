@@ -41,8 +41,8 @@ QUICK_SHAPES = [Shape(2, 3, 4, 8, 3, 1, 1), Shape(1, 4, 4, 6, 3, 2, 1)]
 
 # Our kernel, which of PyTorch's two gradients it is (None for the forward pass), and its arrays: the first is the result.
 KINDS = {
-    "": ("conv2d", None, ("y", "x", "weight", "bias", "extra")),
-    ", input gradient": ("conv2d_input_grad", 0, ("dx", "dy", "weight")),
+    "": ("conv2d", None, ("y", "x", "weight", "bias", "extra y")),
+    ", input gradient": ("conv2d_input_grad", 0, ("dx", "dy", "weight", "extra dx")),
     ", weight gradient": ("conv2d_weight_grad", 1, ("dweight", "dy", "x")),
 }
 
@@ -61,7 +61,7 @@ def _data(shape: Shape) -> dict[str, Array]:
     N, I, O, H, K, *_ = shape
     sizes = {"x": (N, I, H, H), "weight": (O, I, K, K), "bias": (O,), "dy": (N, O, shape.out, shape.out)}
     arrays = {name: rng.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
-    arrays["extra"] = arrays["dy"]  # which is not read
+    arrays |= {"extra y": arrays["dy"], "extra dx": arrays["x"]}  # which are not read
     empty = {"y": arrays["dy"], "dx": arrays["x"], "dweight": arrays["weight"]}
     return arrays | {name: np.empty_like(like) for name, like in empty.items()}
 
@@ -69,7 +69,7 @@ def _data(shape: Shape) -> dict[str, Array]:
 def _case(
     name: str, shape: Shape, kernel: str, which: int | None, names: tuple[str, ...], data: Callable[[], dict[str, Array]], setting: Setting
 ) -> Case:
-    steps = (shape.stride, shape.stride, shape.pad, shape.pad, 1, 1, 1, *([0] if which is None else []))
+    steps = (shape.stride, shape.stride, shape.pad, shape.pad, 1, 1, 1, *([] if which == 1 else [0]))
 
     def ours() -> Contestant:
         arrays = [data()[n] for n in names]
