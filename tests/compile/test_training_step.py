@@ -342,6 +342,27 @@ def test_targets_that_are_no_numbers_change_nothing(loss):
         np.testing.assert_array_equal(np.asarray(value), before[key])
 
 
+@pytest.mark.parametrize(
+    ("outputs", "error"),
+    [
+        (np.zeros((len(X) - 1, CLASSES), np.float32), ShapeError),
+        (np.zeros((len(X), CLASSES + 1), np.float32), ShapeError),
+        (np.zeros((CLASSES, len(X)), np.float32).T, ShapeError),
+        (np.zeros((len(X), CLASSES)), DTypeError),
+        (np.broadcast_to(np.float32(0), (len(X), CLASSES)), ShapeError),
+    ],
+)
+def test_outputs_that_cannot_hold_the_model_s_are_refused(outputs, error):
+    model, opt = build(mlp, "adam", np.float32)
+    before, rng = {k: np.array(v) for k, v in model.state_dict().items()}, np.random.default_rng(0)
+    drawn = rng.bit_generator.state
+    with pytest.raises(error, match=r"outputs must be .* got"):
+        fastnn.compile_training(model, "cross_entropy", opt).run_epoch(X, LABELS, 16, rng, outputs)
+    assert rng.bit_generator.state == drawn
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(np.asarray(value), before[key])
+
+
 def test_what_is_no_model_or_no_optimiser_is_refused():
     model, opt = build(mlp, "adam", np.float32)
     with pytest.raises(DTypeError, match="model must be a module, got int"):

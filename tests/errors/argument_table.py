@@ -344,5 +344,5 @@ enter("kernels.exp", lambda **given: kernels.exp(*given.values()), y=np.zeros((4
 statistics = {"mean": np.zeros(4), "rstd": np.zeros(4)}
 rows_of = {"y": np.zeros((4, 3)), **statistics, "x": X, "weight": V3, "bias": V3, "eps": 1e-5}
 enter("kernels.layer_norm", lambda **given: kernels.layer_norm(*given.values()), **rows_of)
-mask = {"y": np.zeros(3), "x": V3, "state": np.zeros(2, np.uint64), "site": 0, "first": 0, "p": 0.5}
-enter("kernels.dropout", lambda **given: kernels.dropout(*given.values()), **mask)
+labelled = {"loss": np.zeros(4), "x": X, "target": LABELS, "weight": V3, "ignore_index": -100}
+enter("kernels.nll", lambda **given: kernels.nll(*given.values()), **labelled)

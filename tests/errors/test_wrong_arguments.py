@@ -45,7 +45,8 @@ BASES = {"Dataset", "Schedule", "Optimizer"}
 
 
 @pytest.fixture(autouse=True)
-def numpy_backend():
+def numpy_backend(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a text may be the name of a file
     with fastnn.use_backend("numpy"):
         yield
         fastnn.set_backend("numba")  # whatever an entry set

@@ -105,3 +105,30 @@ def test_backends_agree(name, dtype, tolerance):
     for compiled, twin in zip(*results, strict=True):
         assert compiled.dtype == twin.dtype == dtype
         np.testing.assert_allclose(compiled, twin, rtol=tolerance, atol=tolerance)
+
+
+def lying_otherwise(x, layout):
+    """The same numbers in other memory, which nobody may write to."""
+    if layout == "strided":
+        memory = np.full([2 * n + 1 for n in x.shape], np.nan, x.dtype)
+        view = memory[(*[slice(1, None, 2)] * x.ndim, ...)]
+    elif layout == "reversed":
+        view = np.empty_like(x)[(*[slice(None, None, -1)] * x.ndim, ...)]
+    else:
+        view = np.empty_like(x.T).T
+    view[...] = x
+    view.flags.writeable = False
+    return view
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("layout", ["strided", "reversed", "transposed"])
+@pytest.mark.usefixtures("backend")
+def test_inputs_may_lie_anyhow_and_are_only_read(name, layout):
+    function, inputs = problem(name)
+    value, grads = fastnn.value_and_grad(function, range(len(inputs)))(*inputs)
+    others = [lying_otherwise(x, layout) for x in inputs]
+    same_value, same_grads = fastnn.value_and_grad(function, range(len(inputs)))(*others)
+    np.testing.assert_allclose(same_value.numpy(), value.numpy(), rtol=1e-12)
+    for found, wanted in zip(same_grads, grads, strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-11, atol=1e-12)

@@ -9,6 +9,7 @@ import pytest
 import fastnn
 from fastnn import losses as loss_table
 from fastnn import models, optim
+from fastnn.compile import TrainingStep
 from fastnn.training.step import EagerStep
 
 
@@ -27,15 +28,16 @@ def test_the_command_line_reads_mnist():
     assert float(done.stdout.split()[-2]) >= 93.5
 
 
+@pytest.mark.parametrize("kind", [EagerStep, TrainingStep])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-3), (np.float64, 1e-9)])
-def test_both_backends_follow_the_same_loss_curve(dtype, tolerance):
+def test_both_backends_follow_the_same_loss_curve(dtype, tolerance, kind):
     (x, y), _ = fastnn.datasets.load("digits").split()
 
     def losses(backend):
         with fastnn.use_backend(backend):
             fastnn.manual_seed(0)
             model = models.residual_mlp(64, 128, 2, 10, dropout=0.1, dtype=dtype)
-            step = EagerStep(model, loss_table.get("cross_entropy"), optim.AdamW(model.parameters(), lr=1e-3))
+            step = kind(model, loss_table.get("cross_entropy"), optim.AdamW(model.parameters(), lr=1e-3))
             return step.run_epoch(x.astype(dtype), y, 64, np.random.default_rng(0))
 
     compiled, readable = losses("numba"), losses("numpy")
