@@ -25,7 +25,7 @@ from numba.core import types
 from numba.core.cgutils import for_range_slice
 from numba.core.typing.templates import signature
 
-from ._formula import V, convert, lanewise, shuffle, where
+from ._formula import V, convert, joined, lanewise, part, shuffle, where
 from ._rows import Asked, Fold, Loop, formula_intrinsic
 from ._simd import I64, _lane_mask
 
@@ -104,7 +104,7 @@ class _EachRow(Loop):
         found = []
         while course.asks:
             found.append([asked.fold for asked in course.asks])
-            course.go_on([asked.value if asked.fold is None else _part(asked.value, 0, 1) for asked in course.asks])
+            course.go_on([asked.value if asked.fold is None else part(asked.value, 0, 1) for asked in course.asks])
         return [*found, []]
 
     def anything(self, b: ir.IRBuilder) -> Known:
@@ -151,15 +151,15 @@ class _EachRow(Loop):
         parts = [(b.add(begin, I64(k * W)), mask) for begin in begins for k, mask in enumerate(masks)]
 
         def rows(name: str) -> V:
-            return _joined([self.load(b.gep(self.pointers[name], [at]), W, mask) for at, mask in parts])
+            return joined([self.load(b.gep(self.pointers[name], [at]), W, mask) for at, mask in parts])
 
         def columns(name: str) -> V:
-            return _joined([self.load(b.gep(self.pointers[name], [I64(k * W)]), W, mask) for k, mask in enumerate(masks)] * count)
+            return joined([self.load(b.gep(self.pointers[name], [I64(k * W)]), W, mask) for k, mask in enumerate(masks)] * count)
 
         def folded(fold: Fold, value: V) -> V:
-            pieces = [_part(value, p * W, W) for p in range(len(parts))]
+            pieces = [part(value, p * W, W) for p in range(len(parts))]
             held = [v if mask is None else where(V(b, mask), v, fold.neutral) for v, (_, mask) in zip(pieces, parts, strict=True)]
-            return _folded(_joined(held), count, fold)
+            return _folded(joined(held), count, fold)
 
         arguments = self.singles(i, count) | {n: rows(n) for n in self.matrices} | {n: columns(n) for n in self.of_columns}
         course = _Course(self.formula, arguments)
@@ -167,7 +167,7 @@ class _EachRow(Loop):
             course.go_on(rows(self.outputs[0]) if a is None else a for a in answers)
         for name, value in self.to_store(course):
             for p, (at, mask) in enumerate(parts):
-                self.store(_part(value, p * W, W), b.gep(self.pointers[name], [at]), mask)
+                self.store(part(value, p * W, W), b.gep(self.pointers[name], [at]), mask)
         self.note(s, i, place, [folded(asked.fold, asked.value) for asked in course.asks if asked.fold], course)
 
     def to_store(self, course: _Course) -> list[tuple[str, V]]:
@@ -223,27 +223,10 @@ class _Course:
             self.asks, self.results = [], end.value if isinstance(end.value, tuple) else (end.value,)
 
 
-def _part(value: V, start: int, lanes: int) -> V:
-    """Some neighbouring lanes of a value."""
-    if lanes == value.lanes and (lanes > 1 or not isinstance(value.type, ir.VectorType)):
-        return value
-    if lanes == 1:
-        return V(value.builder, value.builder.extract_element(value.value, ir.IntType(32)(start)))
-    return shuffle(value, value, list(range(start, start + lanes)))
-
-
 def _folded(value: V, rows: int, fold: Fold) -> V:
     """Each of the rows that stand side by side in `value`, folded: always lane with lane half a row apart."""
     while value.lanes > rows:
         row = value.lanes // rows
         lower = [r * row + j for r in range(rows) for j in range(row // 2)]
         value = fold.combine(shuffle(value, value, lower), shuffle(value, value, [lane + row // 2 for lane in lower]))
-    return _part(value, 0, rows)
-
-
-def _joined(parts: Sequence[V]) -> V:
-    """Values of as many lanes each, side by side in one."""
-    found = list(parts)
-    while len(found) > 1:
-        found = [shuffle(a, b, list(range(2 * a.lanes))) for a, b in zip(found[::2], found[1::2], strict=True)]
-    return found[0]
+    return part(value, 0, rows)

@@ -7,10 +7,13 @@ instructions, for any width and dtype; it holds no loop and no branch. `_nest` w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
+
+from . import _host
 
 Operand = Any  # a V, or a Python number that becomes a constant of the other operand's type
 
@@ -173,16 +176,27 @@ def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     return b.shuffle_vector(first, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
 
 
+def lanes_below(b: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
+    """True in the first `count` lanes."""
+    I32 = ir.IntType(32)
+    number = splat(b, b.trunc(count, I32), lanes)
+    return b.icmp_signed("<", ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))), number)
+
+
+def suffix(kind: ir.Type) -> str:
+    """How LLVM's overloaded intrinsics name a type: f32, v16f32, v8i64."""
+    item = kind.element if isinstance(kind, ir.VectorType) else kind
+    name = {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(item.__class__) or f"i{item.width}"
+    return f"v{kind.count}{name}" if isinstance(kind, ir.VectorType) else name
+
+
 FLOAT_OF = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
 def call(name: str, *arguments: V) -> V:
     """Call the LLVM intrinsic `name`, overloaded on the type of its first argument."""
     x = arguments[0]
-    suffix = {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(type(x.item)) or f"i{x.item.width}"
-    if x.lanes > 1:
-        suffix = f"v{x.lanes}{suffix}"
-    full = f"llvm.{name}.{suffix}"
+    full = f"llvm.{name}.{suffix(x.type)}"
     module = x.builder.module
     function = module.globals.get(full)
     if function is None:
@@ -203,8 +217,46 @@ def horner(x: V, coefficients: tuple[float, ...]) -> V:
     return total
 
 
+def estrin(x: V, coefficients: tuple[float, ...]) -> V:
+    """The same polynomial in half the time from begin to end, for a product or two more: pairs of terms, then pairs of pairs, ..."""
+    terms = [x.like(c) for c in reversed(coefficients)]
+    while len(terms) > 1:
+        pairs = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms = [*pairs, *terms[2 * len(pairs) :]]
+        x = x * x
+    return terms[0]
+
+
 def sqrt(x: V) -> V:
     return call("sqrt", x)
+
+
+def has_scaling(x: V) -> bool:
+    """Whether a single instruction multiplies such a value by a power of two: AVX-512, float32."""
+    return isinstance(x.item, ir.FloatType) and x.lanes % 16 == 0 and _host.isa().name == "avx512"
+
+
+def _by_register(name: str, *arguments: V, rounding: bool = False) -> V:
+    """Call an intrinsic of AVX-512 on each register's part of the arguments."""
+    b = arguments[0].builder
+    found = []
+    for at in range(0, arguments[0].lanes, 16):
+        given = [part(x, at, 16).value for x in arguments]
+        operands = [*given, given[0], ir.Constant(ir.IntType(16), -1), *([ir.Constant(ir.IntType(32), 4)] if rounding else [])]
+        kind = ir.FunctionType(given[0].type, [o.type for o in operands])
+        function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+        found.append(V(b, b.call(function, operands)))
+    return joined(found)
+
+
+def scaled(x: V, n: V) -> V:
+    """x 2^n for a whole n, where `has_scaling`."""
+    return _by_register("llvm.x86.avx512.mask.scalef.ps.512", x, n, rounding=True)
+
+
+def reciprocal_estimate(x: V) -> V:
+    """1 / x to 14 bits, where `has_scaling`."""
+    return _by_register("llvm.x86.avx512.rcp14.ps.512", x)
 
 
 def absolute(x: V) -> V:
@@ -311,6 +363,23 @@ def shuffle(a: V, b: V, order: list[int]) -> V:
     """The lanes of `a` and then `b`, put in another order."""
     picks = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
     return V(a.builder, a.builder.shuffle_vector(a.value, b.value, picks))
+
+
+def part(value: V, start: int, lanes: int) -> V:
+    """Some neighbouring lanes of a value."""
+    if lanes == value.lanes and (lanes > 1 or not isinstance(value.type, ir.VectorType)):
+        return value
+    if lanes == 1:
+        return V(value.builder, value.builder.extract_element(value.value, ir.IntType(32)(start)))
+    return shuffle(value, value, list(range(start, start + lanes)))
+
+
+def joined(parts: Sequence[V]) -> V:
+    """Values of as many lanes each, side by side in one; there are 1, 2, 4, ... of them."""
+    found = list(parts)
+    while len(found) > 1:
+        found = [shuffle(a, b, list(range(2 * a.lanes))) for a, b in zip(found[::2], found[1::2], strict=True)]
+    return found[0]
 
 
 def halves(x: V) -> V:

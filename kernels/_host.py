@@ -23,6 +23,16 @@ class ISA(NamedTuple):
     cpu: str
     features: str
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether loads and stores can leave out lanes."""
+        return self.vector_bytes > 16
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether stores can go past the caches."""
+        return is_x86()
+
 
 # LLVM names the psABI levels of x86-64 v2, v3 (AVX2 + FMA) and v4 (AVX-512); "-prefer-256-bit" lets v4 use its full width.
 X86_LEVELS = {
@@ -34,6 +44,10 @@ X86_LEVELS = {
 NEEDED_FEATURES = {"avx512": ("avx512f", "avx512dq", "avx512vl", "avx512bw"), "avx2": ("avx2", "fma"), "sse": ("sse4.2",)}
 
 
+def is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
 @cache
 def isa() -> ISA:
     """The instruction set in use: the best of this machine, or the lower one that `FASTNN_ISA` names."""
@@ -42,7 +56,7 @@ def isa() -> ISA:
     forced = os.environ.get("FASTNN_ISA", "").lower()
     if forced and forced not in X86_LEVELS:
         raise unknown_name("instruction set in FASTNN_ISA", forced, X86_LEVELS)
-    if platform.machine().lower() not in ("x86_64", "amd64"):
+    if not is_x86():
         return ISA("generic", 16, 32, "" if forced else llvm.get_host_cpu_name(), "")
     present = llvm.get_host_cpu_features()
     levels = list(X86_LEVELS)

@@ -39,8 +39,9 @@ def _engine() -> llvm.ExecutionEngine:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target().create_target_machine(codemodel="jitdefault", jit=True))
 
 
-def object_code(module: ir.Module | llvm.ModuleRef, symbol: str, vectorize: bool = True) -> bytes:
-    """Optimise `module` and translate it; only `symbol` stays visible. Code that is vectors already need not be vectorised nor unrolled.
+def object_code(module: ir.Module | llvm.ModuleRef, symbol: str, vectorize: bool = True, level: int = 3) -> bytes:
+    """Optimise `module` and translate it; only `symbol` stays visible. Code that is vectors already need not be vectorised nor unrolled,
+    and straight-line code needs no more than level 1 of optimisation.
 
     Raises RuntimeError if the code needs anything beyond `ALLOWED_SYMBOLS`: such code could not be loaded on its own.
     """
@@ -52,7 +53,7 @@ def object_code(module: ir.Module | llvm.ModuleRef, symbol: str, vectorize: bool
         if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"
     ref.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = vectorize
     options.slp_vectorization = vectorize
     options.loop_unrolling = vectorize

@@ -30,11 +30,15 @@ from ._formula import (
     clip,
     copysign,
     double,
+    estrin,
     floor,
     fma,
     from_bits,
+    has_scaling,
     horner,
     patch,
+    reciprocal_estimate,
+    scaled,
     single,
     where,
 )
@@ -57,7 +61,11 @@ def _expm1_near(r: V) -> V:
 def exp(x: V) -> V:
     """e^x = 2^n e^r with n = round(x / ln 2)."""
     form = FORMATS[x.dtype]
-    r, _, n = _reduce(clip(x, *form.exp_range), 2 * form.bias)
+    x = clip(x, *form.exp_range)
+    if has_scaling(x):
+        r, n, _ = _reduce(x, 0)
+        return scaled(horner(r, (*form.expm1_tail, 1.0, 1.0)), n)
+    r, _, n = _reduce(x, 2 * form.bias)
     return _exp_scaled(r, n)
 
 
@@ -72,11 +80,13 @@ def _exp_scaled(r: V, n: V) -> V:
     return p * from_bits(half << form.mantissa) * from_bits((n - half) << form.mantissa)
 
 
-def _exp_normal(x: V) -> V:
-    """e^x where that is a normal number."""
+def _exp_normal(x: V, lost: Operand = 0.0) -> V:
+    """e^(x + lost) where that is a normal number and `lost` a rounding error of x."""
     form = FORMATS[x.dtype]
-    r, _, n = _reduce(x, form.bias)
-    return horner(r, (*form.expm1_tail, 1.0, 1.0)) * from_bits(n << form.mantissa)
+    r, n, shifted = _reduce(x, form.bias)
+    r = r + lost if isinstance(lost, V) else r
+    p = horner(r, (*form.expm1_tail, 1.0, 1.0))
+    return scaled(p, n) if has_scaling(x) else p * from_bits(shifted << form.mantissa)
 
 
 def expm1(x: V) -> V:
@@ -98,11 +108,28 @@ def _power_plus(x: V, scale: float) -> V:
 
 def tanh(x: V) -> V:
     """An odd polynomial near 0; beyond, 1 - 2 / (e^(2 |x|) + 1) with the sign of x."""
+    if has_scaling(x):
+        return _tanh_in_one_piece(x)
     form = FORMATS[x.dtype]
     t = absolute(x)
     far = 1 - 2 / _power_plus(where(t > form.tanh_one, form.tanh_one, t) * 2, 1.0)
     z = t * t
     return copysign(where(t < TANH_NEAR, fma(t * z, horner(z, form.tanh_tail), t), far), x)
+
+
+def _tanh_in_one_piece(x: V) -> V:
+    """e / (e + 2) with e = e^(2 |x|) - 1, and the sign of x: from an estimate of the reciprocal and what rounding has taken from e + 2."""
+    form = FORMATS[x.dtype]
+    t = absolute(x)
+    t = where(t > form.tanh_one, form.tanh_one, t)
+    shifted = fma(t, 2 / math.log(2.0), form.magic + form.bias)
+    r = fma(shifted - (form.magic + form.bias), -math.log(2.0), t + t)
+    power = from_bits(bits(shifted) << form.mantissa)
+    e = fma(fma(r * r, estrin(r, form.expm1_tail), r), power, power - 1)
+    d = e + 2
+    reciprocal = reciprocal_estimate(d)
+    q = e * reciprocal
+    return copysign(fma(fma(-q, e - (d - 2), fma(-q, d, e)), reciprocal, q), x)
 
 
 def sigmoid(x: V) -> V:
@@ -202,7 +229,8 @@ def gaussian_tail(x: V) -> tuple[V, V, V]:
     center, end, tail = GAUSSIAN_TAIL[x.dtype]
     t = absolute(x)
     t = where(t > end, end, t)
-    density = _exp_normal(t * t * -0.5)
+    square = t * t
+    density = _exp_normal(square * -0.5, fma(t, t, -square) * -0.5)
     return t, density * horner((t - center) / (t + center), tail), density
 
 

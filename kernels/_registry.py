@@ -79,7 +79,7 @@ class Kernel:
 
         implementation = self._implementation()
         if isinstance(implementation, _nest.Formula):
-            return _loader.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False)
+            return _loader.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False, level=1)
         from . import _compiler
 
         vectorize = implementation not in _compiler.VECTORIZED_BY_HAND

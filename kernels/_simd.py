@@ -11,7 +11,8 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from . import _formula, _host
+from . import _host
+from ._formula import lanes_below, suffix
 
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
@@ -32,6 +33,8 @@ def width(typingctx: Any, array: types.Array) -> Any:
 
 
 inlined = njit(inline="always")  # a function that becomes part of each kernel that calls it
+
+_lane_mask, _suffix = lanes_below, suffix
 
 GRAIN = 16  # columns that workers share out together, so that two workers never write to one cache line
 
@@ -116,19 +119,7 @@ def flattened(typingctx: Any, array: types.Array) -> Any:
     return signature(matrix, array), emit
 
 
-def _lane_mask(builder: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
-    """True in the first `count` lanes."""
-    number = _formula.splat(builder, builder.trunc(count, I32), lanes)
-    order = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
-    return builder.icmp_signed("<", order, number)
-
-
 def _masked(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
     module = builder.module
     function = module.globals.get(name) or ir.Function(module, ir.FunctionType(result, [a.type for a in arguments]), name)
     return builder.call(function, arguments)
-
-
-def _suffix(vector: ir.VectorType) -> str:
-    item = {ir.FloatType: "f32", ir.DoubleType: "f64"}.get(vector.element.__class__) or f"i{vector.element.width}"
-    return f"v{vector.count}{item}"

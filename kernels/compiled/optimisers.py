@@ -1,7 +1,11 @@
 """Formulas of the fused optimiser updates."""
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 from .._formula import V, absolute, maximum, minimum, sqrt, where
-from .._nest import elementwise
+from .._nest import Formula, elementwise
 
 
 def penalised(grad: V, param: V, decay: V, sign: V) -> V:
@@ -19,12 +23,18 @@ def average_square(before: V, value: V, fade: V, gain: V) -> V:
     return before * fade + gain * (value * value)
 
 
-@elementwise
+def update(formula: Callable[..., Any]) -> Formula:
+    """Make `formula` an elementwise kernel; what follows the gradient are factors, as a rule a number each for all parameters."""
+    names = list(inspect.signature(formula).parameters)
+    return Formula(formula, singles=names[names.index("grad") + 1 :])
+
+
+@update
 def sgd(param: V, grad: V, step_size: V, decay: V, sign: V) -> V:
     return param - step_size * penalised(grad, param, decay, sign)
 
 
-@elementwise
+@update
 def sgd_momentum(
     param: V, momentum_buffer: V, grad: V, step_size: V, decay: V, sign: V, carry: V, gain: V, ahead: V, direct: V
 ) -> tuple[V, V]:
@@ -33,7 +43,7 @@ def sgd_momentum(
     return param - step_size * (ahead * buffer + direct * g), buffer
 
 
-@elementwise
+@update
 def adam(
     param: V,
     exp_avg: V,
@@ -54,7 +64,7 @@ def adam(
     return param * keep - step_size * m / (sqrt(v) * scale + offset), m, v
 
 
-@elementwise
+@update
 def adam_amsgrad(
     param: V,
     exp_avg: V,
@@ -77,7 +87,7 @@ def adam_amsgrad(
     return param * keep - step_size * m / (sqrt(largest) * scale + offset), m, v, largest
 
 
-@elementwise
+@update
 def nadam(
     param: V,
     exp_avg: V,
@@ -99,21 +109,21 @@ def nadam(
     return param * keep - (step_size * m + direct * g) / (sqrt(v) * scale + offset), m, v
 
 
-@elementwise
+@update
 def adamax(param: V, exp_avg: V, exp_inf: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain1: V, fade: V) -> tuple[V, V, V]:
     g = penalised(grad, param, decay, sign)
     m, u = average(exp_avg, g, gain1), maximum(fade * exp_inf, absolute(g) + offset)
     return param - step_size * m / u, m, u
 
 
-@elementwise
+@update
 def rmsprop(param: V, square_avg: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V) -> tuple[V, V]:
     g = penalised(grad, param, decay, sign)
     v = average_square(square_avg, g, fade, gain2)
     return param - step_size * g / (sqrt(v) + offset), v
 
 
-@elementwise
+@update
 def rmsprop_momentum(
     param: V, square_avg: V, momentum_buffer: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V, carry: V
 ) -> tuple[V, V, V]:
@@ -123,7 +133,7 @@ def rmsprop_momentum(
     return param - step_size * buffer, v, buffer
 
 
-@elementwise
+@update
 def rmsprop_centered(
     param: V, square_avg: V, grad_avg: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V
 ) -> tuple[V, V, V]:
@@ -132,7 +142,7 @@ def rmsprop_centered(
     return param - step_size * g / (sqrt(v - a * a) + offset), v, a
 
 
-@elementwise
+@update
 def rmsprop_centered_momentum(
     param: V,
     square_avg: V,
@@ -153,14 +163,14 @@ def rmsprop_centered_momentum(
     return param - step_size * buffer, v, buffer, a
 
 
-@elementwise
+@update
 def adagrad(param: V, sum: V, grad: V, step_size: V, offset: V, decay: V, sign: V) -> tuple[V, V]:
     g = penalised(grad, param, decay, sign)
     sum = sum + g * g
     return param - step_size * g / (sqrt(sum) + offset), sum
 
 
-@elementwise
+@update
 def adadelta(
     param: V, square_avg: V, acc_delta: V, grad: V, step_size: V, offset: V, decay: V, sign: V, gain2: V, fade: V
 ) -> tuple[V, V, V]:
@@ -170,7 +180,7 @@ def adadelta(
     return param - step_size * delta, v, average_square(acc_delta, delta, fade, gain2)
 
 
-@elementwise
+@update
 def lion(param: V, exp_avg: V, grad: V, step_size: V, keep: V, sign: V, gain1: V, gain2: V) -> tuple[V, V]:
     g = sign * grad
     mixed = average(exp_avg, g, gain1)

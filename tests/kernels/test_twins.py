@@ -98,3 +98,16 @@ def test_every_compiled_kernel_has_a_twin(family):
 def test_there_is_a_file_of_compiled_kernels_for_each_family():
     files = {m.name for m in pkgutil.iter_modules(compiled_families.__path__)}
     assert {f.__name__.rpartition(".")[2] for f in FAMILIES} <= files
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+def test_results_that_go_past_the_caches_arrive(offset):
+    count = (17 << 20) // 4 + 5
+    x = np.random.default_rng(0).standard_normal(count + offset).astype(np.float32)[offset:]
+    y = np.zeros_like(x)
+    for workers in (1, 2):
+        with kernels.threads(workers):
+            kernels.negative(y, x)
+        np.testing.assert_array_equal(y, -x)
+    kernels.negative(x, x)
+    np.testing.assert_array_equal(x, y)
