@@ -64,10 +64,10 @@ class _Mover(_Tile):
 
 
 @intrinsic
-def _spread_rows(typingctx: Any, target: Any, target_row: Any, rows: Any, cols: Any, source: Any, height: Any, width: Any, row: Any,
-                row_step: Any, col: Any, col_step: Any, like: Any) -> Any:  # fmt: skip
+def _spread_rows(typingctx: Any, target: Any, target_plane: Any, target_row: Any, planes: Any, rows: Any, cols: Any, source: Any,
+                 height: Any, width: Any, row: Any, row_step: Any, col: Any, col_step: Any, like: Any) -> Any:  # fmt: skip
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        target, target_row, rows, cols, source, height, width, row, row_step, col, col_step, _ = values
+        target, target_plane, target_row, planes, rows, cols, source, height, width, row, row_step, col, col_step, _ = values
         mover = _Mover(b, LLVM_ITEMS[like])
 
         def clipped(value: ir.Value) -> ir.Value:
@@ -81,14 +81,17 @@ def _spread_rows(typingctx: Any, target: Any, target_row: Any, rows: Any, cols: 
         # rounding towards zero is no matter: what comes out below zero is clipped
         top, bottom = reach(I64(0)), reach(height)
         source_row = b.mul(b.mul(row_step, width), I64(mover.bytes))
+        source_plane = b.mul(b.mul(height, width), I64(mover.bytes))
         first = mover.offset(source, b.mul(row, width))
 
         def copy(j: ir.Value, existing: ir.Value | None, load: Callable[[ir.Value], ir.Value]) -> None:
-            place = mover.offset(target, j)
-            for start, stop, read in ((I64(0), top, None), (top, bottom, load), (bottom, rows, None)):
-                with cgutils.for_range_slice(b, start, stop, I64(1), I64) as (r, _):
-                    value = mover.zero if read is None else read(b.mul(r, source_row))
-                    mover._store(value, b.add(place, b.mul(r, target_row)), existing)
+            with cgutils.for_range(b, planes, intp=I64) as plane:
+                place = b.add(mover.offset(target, j), b.mul(plane.index, target_plane))
+                shift = b.mul(plane.index, source_plane)
+                for start, stop, read in ((I64(0), top, None), (top, bottom, load), (bottom, rows, None)):
+                    with cgutils.for_range_slice(b, start, stop, I64(1), I64) as (r, _):
+                        value = mover.zero if read is None else read(b.add(shift, b.mul(r, source_row)))
+                        mover._store(value, b.add(place, b.mul(r, target_row)), existing)
 
         def chunk(j: ir.Value, existing: ir.Value | None) -> None:
             here = b.add(col, b.mul(j, col_step))
@@ -111,7 +114,7 @@ def _spread_rows(typingctx: Any, target: Any, target_row: Any, rows: Any, cols: 
         mover.over(cols, chunk)
         return context.get_dummy_value()
 
-    return signature(types.none, *[types.int64] * 11, like), emit
+    return signature(types.none, *[types.int64] * 13, like), emit
 
 
 @intrinsic
@@ -160,12 +163,12 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
 
 
 @subroutine
-def spread_rows(target, target_row, rows, cols, source, height, width, row, row_step, col, col_step, like):
-    """target[r, j] = source[row + r row_step, col + j col_step] for r < rows, j < cols; 0 beyond the source's height and width.
+def spread_rows(target, target_plane, target_row, planes, rows, cols, source, height, width, row, row_step, col, col_step, like):
+    """target[p, r, j] = source[p, row + r row_step, col + j col_step] for p < planes, r < rows, j < cols; 0 beyond the planes' edges.
 
-    Rows of the target lie `target_row` bytes apart, those of the source side by side.
+    Planes and rows of the target lie `target_plane` and `target_row` bytes apart, those of the source (height, width) side by side.
     """
-    _spread_rows(target, target_row, rows, cols, source, height, width, row, row_step, col, col_step, like)
+    _spread_rows(target, target_plane, target_row, planes, rows, cols, source, height, width, row, row_step, col, col_step, like)
 
 
 @subroutine

@@ -34,12 +34,10 @@ def spread(pixels, steps, source, item, H, W, IC, images, channels, row, rows, l
     plane (H, W); an image has IC of them. row: the source's first row; left: the first pixel's column. along: stride, pad and dilation.
     """
     plane, copy, image_step, pitch = steps
-    source_plane = H * W * item
-    for c in range(channels):
-        for n in range(images):
-            for k in range(kws):
-                target = pixels + c * plane + k * copy + n * image_step
-                col = left * moves[1] + shift_of(kw + k, along[0], along[1], along[2], backwards)[0]
-                for q in range(classes):
-                    spread_rows(target + q * rows * pitch, pitch, rows, cols, source + (n * IC + c) * source_plane, H, W, row + q, moves[0],
-                                col, moves[1], like)  # fmt: skip
+    for n in range(images):
+        for k in range(kws):
+            col = left * moves[1] + shift_of(kw + k, along[0], along[1], along[2], backwards)[0]
+            for q in range(classes):
+                target = pixels + k * copy + n * image_step + q * rows * pitch
+                spread_rows(target, plane, pitch, channels, rows, cols, source + n * IC * H * W * item, H, W, row + q, moves[0], col, moves[1],
+                            like)  # fmt: skip
