@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SETTLE = 0.003  # seconds for the threads of the one before to stop spinning
+SETTLE = 0.1  # seconds for the threads of the one before to stop spinning; those of OpenBLAS take some tens of milliseconds
 LONGEST = 1 << 24
 
 
