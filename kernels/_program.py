@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,6 +15,9 @@ from ._team import LINE, get_num_threads, team
 
 SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
 WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
+TRYING_PAYS = 4_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
+TRIALS = 6  # runs, in turns by all workers and by one, whose shortest times decide
+TRUST = 20  # how much longer than the trials took their outcome is relied on
 
 
 class Instruction(NamedTuple):
@@ -101,6 +105,32 @@ class _Ready:
             self.repeat = self.call[-1] = repeat
 
 
+class _Choice:
+    """How many workers a small program is given: what was faster of late, for all give the same result."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.until = 0.0
+        self.seconds: dict[int, float] = {}
+
+    def pick(self, most: int) -> int:
+        """All workers or one."""
+        if not self.left and (most not in self.seconds or time.perf_counter() > self.until):
+            self.left, self.spent = TRIALS, 0.0
+            self.seconds.clear()
+        if self.left:
+            return most if self.left % 2 == 0 else 1
+        return min(self.seconds, key=self.seconds.__getitem__)
+
+    def note(self, parts: int, seconds: float, repeat: int) -> None:
+        """Take down how long a run took."""
+        if self.left:
+            self.left -= 1
+            self.spent += seconds
+            self.seconds[parts] = min(seconds / repeat, self.seconds.get(parts, math.inf))
+            self.until = time.perf_counter() + TRUST * self.spent
+
+
 class Program:
     """Instructions made ready to run.
 
@@ -119,6 +149,7 @@ class Program:
         self.division = division
         self.cycles = cycles
         self._ready: dict[int, _Ready] = {}
+        self._choice = _Choice() if division is not None and cycles < TRYING_PAYS else None
 
     def turns(self, parts: int) -> Sequence[Sequence[Turn]]:
         """What each of `parts` workers does, in order."""
@@ -137,14 +168,31 @@ class Program:
                 for name, operands in self.instructions:
                     KERNELS[name].twin(*operands)
             return
-        work = repeat * self.cycles
-        parts = get_num_threads() if work >= SHARING_PAYS and self.division is not None else 1
-        if parts > 1:
-            ready = self._made_ready(parts)
-            ready.meeting[0] = 0
-            ready.repeated(repeat)
-            if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=work >= WAKING_PAYS):
+        parts = get_num_threads() if repeat * self.cycles >= SHARING_PAYS and self.division is not None else 1
+        if parts == 1:
+            self._run_alone(repeat)
+        elif self._choice is None:
+            self._run_shared(repeat, parts)
+        else:
+            parts = self._choice.pick(parts)
+            start = time.perf_counter()
+            if parts == 1:
+                self._run_alone(repeat)
+            elif not self._run_shared(repeat, parts):
                 return
+            self._choice.note(parts, time.perf_counter() - start, repeat)
+
+    def _run_alone(self, repeat: int) -> None:
         ready = self._ready.get(1) or self._made_ready(1)
         ready.repeated(repeat)
         ready.entry(*ready.arguments)
+
+    def _run_shared(self, repeat: int, parts: int) -> bool:
+        """Run on several workers, or alone if there are none; returns which."""
+        ready = self._ready.get(parts) or self._made_ready(parts)
+        ready.meeting[0] = 0
+        ready.repeated(repeat)
+        if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=repeat * self.cycles >= WAKING_PAYS):
+            return True
+        self._run_alone(repeat)
+        return False
