@@ -1,22 +1,22 @@
-"""Sums down the columns of matrices, around formulas: read row by row, as memory lies, in float64 where there are many rows."""
+"""Sums down the columns of matrices, around formulas, in float64 where there are many rows."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
 from numba.core.typing.templates import signature
 
+from . import _host
 from ._formula import V, constant, double, lanewise
 from ._rows import DOUBLE, Loop, formula_intrinsic
 from ._simd import I64
 
-ROWS = 8  # rows that are added up in the array's own dtype before their sum goes into the float64 total
-TILE = 512  # columns whose totals stay in the level-1 cache at a time
+ROWS = 16  # rows that are added up in the array's own dtype before their sum goes into the float64 total
+UNROLLED = 4  # of them that follow each other without a branch
 
 
 def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
@@ -42,61 +42,57 @@ def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callab
 
 
 class _Columns(Loop):
-    """Row by row through the matrices, in tiles of columns whose float64 sums stay in cache."""
+    """Some vectors of columns at a time, all the way down: their sums stay in registers."""
 
     def __init__(self, *use: Any, sums: int, by_row: tuple[str, ...]) -> None:
         super().__init__(*use)
         self.outputs = list(self.pointers)[:sums]
         self.by_row = by_row
-        self.matrices = [name for name, shape in self.shapes.items() if len(shape) == 2]
+        self.inputs = {name: pointer for name, pointer in self.pointers.items() if name not in self.outputs}
+        self.matrices = [name for name in self.inputs if len(self.shapes[name]) == 2]
         self.rows, self.columns = self.shapes[self.matrices[0]]
-        self.totals = [self.variable(DOUBLE, TILE) for _ in self.outputs]
 
     def emit(self) -> None:
-        b, high = self.b, self.numbers["high"]
-        many = self.rounded(self.rows, ROWS)
-        with self.each(self.numbers["low"], high, TILE) as (start, _):
-            stop = self.smaller(b.add(start, I64(TILE)), high)
-            self.across(start, stop, self.clear)
-            with self.each(I64(0), many, ROWS) as (r, _):
-                self.across(start, stop, partial(self.add, [b.add(r, I64(k)) for k in range(ROWS)]))
-            with self.each(many, self.rows, 1) as (r, _):
-                self.across(start, stop, partial(self.add, [r]))
-            self.across(start, stop, self.write)
+        b, low, high = self.b, self.numbers["low"], self.numbers["high"]
+        wide = self.lanes * (_host.isa().registers // 8)
+        groups = b.add(low, self.rounded(b.sub(high, low), wide))
+        singles = b.add(low, self.rounded(b.sub(high, low), self.lanes))
+        with self.each(low, groups, wide) as (j, _):
+            self.down(j, wide)
+        with self.each(groups, singles, self.lanes) as (j, _):
+            self.down(j, self.lanes)
+        self.edge(singles, high, lambda mask: self.down(singles, self.lanes, mask))
 
-    def across(self, start: ir.Value, stop: ir.Value, emit: Callable[..., None]) -> None:
-        """`emit(column, place in the tile, mask)` over the columns of a tile."""
+    def down(self, j: ir.Value, lanes: int, mask: ir.Value | None = None) -> None:
+        """The sums of the columns j, j + 1, ...: of blocks of rows in the array's own dtype, of those in float64."""
         b = self.b
-        singles = b.add(start, self.rounded(b.sub(stop, start), self.lanes))
-        with self.each(start, singles, self.lanes) as (j, _):
-            emit(j, b.sub(j, start), None)
-        self.edge(singles, stop, lambda mask: emit(singles, b.sub(singles, start), mask))
+        totals = [self.variable(lanewise(DOUBLE, lanes)) for _ in self.outputs]
+        sums = [self.variable(lanewise(self.item, lanes)) for _ in self.outputs]
+        known = {name: V(b, value) for name, value in self.numbers.items()}
+        for name in self.inputs:
+            if name not in (*self.matrices, *self.by_row):
+                known[name] = self.load(b.gep(self.pointers[name], [j]), lanes, mask)
+        for total in totals:
+            b.store(constant(total.type.pointee, 0.0), total)
+        with self.each(I64(0), self.rows, ROWS) as (first, _):
+            stop = self.smaller(b.add(first, I64(ROWS)), self.rows)
+            several = b.add(first, self.rounded(b.sub(stop, first), UNROLLED))
+            for sum in sums:
+                b.store(constant(sum.type.pointee, 0.0), sum)
+            with self.each(first, several, UNROLLED) as (r, _):
+                self.add(sums, known, [b.add(r, I64(k)) for k in range(UNROLLED)], j, lanes, mask)
+            with self.each(several, stop, 1) as (r, _):
+                self.add(sums, known, [r], j, lanes, mask)
+            for total, sum in zip(totals, sums, strict=True):
+                b.store((V(b, b.load(total)) + double(V(b, b.load(sum)))).value, total)
+        for total, name in zip(totals, self.outputs, strict=True):
+            self.store(V(b, b.load(total)), b.gep(self.pointers[name], [j]), mask)
 
-    def total(self, at: int, place: ir.Value) -> ir.Value:
-        return self.b.bitcast(self.b.gep(self.totals[at], [place]), lanewise(DOUBLE, self.lanes).as_pointer())
-
-    def clear(self, j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
-        for at in range(len(self.outputs)):
-            self.b.store(constant(lanewise(DOUBLE, self.lanes), 0.0), self.total(at, place), align=8)
-
-    def add(self, rows: list[ir.Value], j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
+    def add(self, sums: list[ir.Value], known: dict[str, V], rows: list[ir.Value], j: ir.Value, lanes: int, mask: ir.Value | None) -> None:
         b = self.b
-        sums: list[V] = []
         for r in rows:
-            known = {name: self.repeated(value, self.lanes) for name, value in self.numbers.items()}
-            for name, pointer in self.pointers.items():
-                if name in self.by_row:
-                    known[name] = self.repeated(b.load(b.gep(pointer, [r])), self.lanes)
-                elif name not in self.outputs:
-                    at = b.add(b.mul(r, self.columns), j) if name in self.matrices else j
-                    known[name] = self.load(b.gep(pointer, [at]), self.lanes, mask)
-            results = self.evaluate(**known)
-            sums = [total + value for total, value in zip(sums, results, strict=True)] if sums else list(results)
-        for at, value in enumerate(sums):
-            address = self.total(at, place)
-            b.store((V(b, b.load(address, align=8)) + double(value)).value, address, align=8)
-
-    def write(self, j: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
-        for at, name in enumerate(self.outputs):
-            total = V(self.b, self.b.load(self.total(at, place), align=8))
-            self.store(total, self.b.gep(self.pointers[name], [j]), mask)
+            of_row = {name: V(b, b.load(b.gep(self.pointers[name], [r]))) for name in self.by_row}
+            at = b.add(b.mul(r, self.columns), j)
+            of_row |= {name: self.load(b.gep(self.pointers[name], [at]), lanes, mask) for name in self.matrices}
+            for sum, value in zip(sums, self.evaluate(**known, **of_row), strict=True):
+                b.store((V(b, b.load(sum)) + value).value, sum)

@@ -5,7 +5,7 @@ import math
 from .. import _formula, _math
 from .._compiler import by_hand
 from .._each_row import each_row, kept
-from .._formula import V, bits, double, fma, from_bits, horner, where
+from .._formula import V, bits, fma, from_bits, horner, where
 from .._rows import LARGEST, SUM, row
 from .._simd import scratch, share
 
@@ -37,9 +37,9 @@ def scaled(x, factor):
     return x * factor
 
 
-@row(stores=1, registers=1)
+@row(stores=1, registers=2)
 def log_sum(top, sum):
-    return double(top) + _math.log(double(sum))
+    return top + _math.log(sum)
 
 
 @each_row(registers=2)
@@ -74,9 +74,9 @@ def _log_softmax_grad(dy, y):
     return dy - exp_nonpositive(y) * sum
 
 
-@row(stores=1, registers=1)
+@row(stores=1, registers=2)
 def _logarithms(x):
-    return _math.log(double(x))
+    return _math.log(x)
 
 
 ROWS = 64  # whose tops and totals are kept at a time
