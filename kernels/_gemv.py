@@ -13,10 +13,11 @@ from numba.extending import intrinsic
 from ._formula import V, constant, fma, splat
 from ._rows import _halved
 from ._simd import I64, LLVM_ITEMS, _lane_mask
-from ._tile import _Tile, _vectors
+from ._tile import NV, _Tile, _vectors
 
 ROWS_AT_ONCE = 8  # rows of the matrix added to the result in one pass over it
 DOTS_AT_ONCE = 4  # columns whose products with the vector are summed side by side
+PANELS_AT_ONCE = 4  # panels of a packed matrix whose products with the vector are summed side by side
 CHAINS = 2  # partial sums of each, against the latency of the additions
 
 
@@ -120,3 +121,59 @@ def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: A
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 7, alpha, alpha), emit
+
+
+@intrinsic
+def panel_sums(typingctx: Any, c: Any, c_panel: Any, base: Any, base_panel: Any, b: Any, b_panel: Any, a: Any, a_col: Any, depth: Any,
+               count: Any, alpha: Any, beta: Any) -> Any:  # fmt: skip
+    """c_p = alpha sum_k a_k b_pk + beta base_p for `count` panels p of b, either PANELS_AT_ONCE or 1, their rows one behind the other."""
+    item = LLVM_ITEMS[alpha]
+    bytes, vector = _vectors(item)
+    lanes = vector.count
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        c, c_panel, base, base_panel, b, b_panel, a, a_col, depth, count, alpha, beta = values
+        mover = _Tile(builder, item, 1, 1, False)
+
+        def vectors(start: ir.Value, step: ir.Value, number: int) -> list[ir.Value]:
+            panels = [builder.add(start, builder.mul(I64(p), step)) for p in range(number)]
+            return [builder.add(panel, I64(v * lanes * bytes)) for panel in panels for v in range(NV)]
+
+        def panels(number: int) -> None:
+            entry, head, body, done = builder.block, *(builder.append_basic_block(name) for name in ("k_head", "k_body", "k_done"))
+            places = vectors(b, b_panel, number)
+            builder.branch(head)
+            builder.position_at_end(head)
+            k, a_at, offset = counters = [builder.phi(I64) for _ in range(3)]
+            totals = [builder.phi(vector) for _ in places]
+            builder.cbranch(builder.icmp_signed(">", k, I64(0)), body, done)
+            builder.position_at_end(body)
+            left = V(builder, splat(builder, _scalar(builder, item, a_at), lanes))
+            rights = [V(builder, mover._load(builder.add(place, offset), None)) for place in places]
+            sums = [fma(left, right, V(builder, total)).value for right, total in zip(rights, totals, strict=True)]
+            advanced = [builder.sub(k, I64(1)), builder.add(a_at, a_col), builder.add(offset, I64(NV * lanes * bytes))]
+            starts = [depth, a, I64(0), *[constant(vector, 0.0)] * len(totals)]
+            for phi, before, after in zip(counters + totals, starts, advanced + sums, strict=True):
+                phi.add_incoming(before, entry)
+                phi.add_incoming(after, body)
+            builder.branch(head)
+            builder.position_at_end(done)
+            repeated = [V(builder, splat(builder, x, lanes)) for x in (alpha, beta)]
+            targets, beneath = vectors(c, c_panel, number), vectors(base, base_panel, number)
+            with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
+                with fresh:
+                    for total, place in zip(totals, targets, strict=True):
+                        mover._store((repeated[0] * V(builder, total)).value, place, None)
+                with added:
+                    for total, place, under in zip(totals, targets, beneath, strict=True):
+                        old = V(builder, mover._load(under, None))
+                        mover._store(fma(old, repeated[1], repeated[0] * V(builder, total)).value, place, None)
+
+        with builder.if_else(builder.icmp_signed("==", count, I64(PANELS_AT_ONCE))) as (several, single):
+            with several:
+                panels(PANELS_AT_ONCE)
+            with single:
+                panels(1)
+        return context.get_dummy_value()
+
+    return signature(types.none, *[types.int64] * 10, alpha, alpha), emit

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from ._errors import ArgumentError, unknown_name
 
+NV = 2  # vectors across a tile of a matrix product: with the rows of a tile they fill the registers
+
 
 class ISA(NamedTuple):
     """An instruction set: vector register width in bytes, number of vector registers, LLVM's cpu and features."""
@@ -79,6 +81,11 @@ def _host_features(level: str) -> str:
 def lanes(itemsize: int) -> int:
     """How many items of `itemsize` bytes one vector register holds."""
     return isa().vector_bytes // itemsize
+
+
+def panel_columns(itemsize: int) -> int:
+    """NR: how many columns of its right operand a matrix product takes at a time."""
+    return NV * lanes(itemsize)
 
 
 @cache

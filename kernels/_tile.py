@@ -16,10 +16,10 @@ from numba.extending import intrinsic
 
 from . import _host
 from ._formula import V, constant, fma, lanewise, splat
+from ._host import NV
 from ._peak import CHAINS
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
 
-NV = 2  # vectors of B in a tile
 GROUP = 2  # panels of B that are copied together, since memory is read faster in longer pieces
 AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
 

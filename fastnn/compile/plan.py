@@ -17,6 +17,7 @@ from .passes import (
     forward_copies,
     fuse,
     join_softmax_and_loss,
+    pack_weights,
     plan_memory,
     postpone_sums,
     remove_dead_code,
@@ -35,7 +36,14 @@ PASSES: tuple[Callable[[Recording], None], ...] = (
     postpone_sums,
     reuse_in_place,
 )
-INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (remove_dead_code, fold_constants, forward_copies, fuse, reuse_in_place)
+INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (
+    remove_dead_code,
+    fold_constants,
+    forward_copies,
+    fuse,
+    reuse_in_place,
+    pack_weights,
+)
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 

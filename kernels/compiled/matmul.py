@@ -8,7 +8,7 @@ among workers, and its order follows from K alone: results are bitwise the same 
 from .. import _host
 from .._compiler import subroutine
 from .._epilogue import finish
-from .._gemv import DOTS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots
+from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
 from .._pack import pack_crosswise, pack_lengthwise
 from .._simd import inlined, width
 from .._tile import GROUP, NV, address, copy_row, peek, poke, stack_buffer, tile, tile_rows
@@ -45,6 +45,43 @@ def pack(panel, panel_row, source, along, across, count, depth, ahead, like):
                     poke(target + k * panel_row + lane * item, peek(start + k * along + lane * across, like.dtype.type(0)))
 
 
+@subroutine
+def row_product(c, base, a, a_col, b, b_row, b_col, item, K, N, alpha, beta):
+    """c_j = alpha sum_k a_k b_kj + beta base_j for a single row; the rows of b lie in one piece each, or its columns and the row a do."""
+    if b_col == item:
+        for jj in range(0, N, ROW_BLOCK):
+            cols = min(ROW_BLOCK, N - jj)
+            for j in range(jj, jj + cols):
+                poke(c + j * item, beta * peek(base + j * item, alpha) if beta != 0 else beta)
+            k = 0
+            while k < K:
+                count = ROWS_AT_ONCE if k + ROWS_AT_ONCE <= K else 1
+                add_rows(c + jj * item, cols, b + k * b_row + jj * item, b_row, a + k * a_col, a_col, count, alpha)
+                k += count
+    else:
+        j = 0
+        while j < N:
+            count = DOTS_AT_ONCE if j + DOTS_AT_ONCE <= N else 1
+            dots(c + j * item, base + j * item, b + j * b_col, b_col, a, K, count, alpha, beta)
+            j += count
+
+
+@subroutine
+def row_of_panels(c, c_panel, base, base_panel, a, a_col, b, b_panel, K, panels, alpha, beta):
+    """The same where b is packed into panels."""
+    p = 0
+    while p < panels:
+        count = PANELS_AT_ONCE if p + PANELS_AT_ONCE <= panels else 1
+        panel_sums(c + p * c_panel, c_panel, base + p * base_panel, base_panel, b + p * b_panel, b_panel, a, a_col, K, count, alpha, beta)
+        p += count
+
+
+@subroutine
+def finished(epilogue, c, c_row, extra, extra_row, rows, cols, like):
+    """A block of C to which its epilogue has been applied."""
+    finish(epilogue, c, c_row, extra, extra_row, rows, cols, like)
+
+
 @inlined
 def height(left):
     """How many of `left` rows of C the next tile takes: MR, but of the last two tiles either as many."""
@@ -56,7 +93,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     batch, M, N = c.shape
     K = a.shape[2]
     item = c.itemsize
-    zero, one = c.dtype.type(0), c.dtype.type(1)
+    one = c.dtype.type(1)
     W = width(c)
     NR = NV * W
     c_step, c_row, c_col = c.strides
@@ -72,6 +109,14 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         base_row, base_col = base_col, base_row
         extra_row, extra_col = extra_col, extra_row
         a_at, a_step, a_row, a_col, b_at, b_step, b_row, b_col = b_at, b_step, b_col, b_row, a_at, a_step, a_col, a_row
+
+    # A batch that shares its left operand, each right one a panel, is one product whose right operand has been packed before.
+    packed = batch > 1 and a_step == 0 and N == NR and c_col == item and b_col == item and b_row == NR * item
+    packed = packed and (beta == 0 or base_col == item)
+    c_panel, b_panel, base_panel, extra_panel = NR * item, NR * b_col, NR * item, NR * item
+    if packed:
+        c_panel, b_panel, base_panel, extra_panel = c_step, b_step, base_step, extra_step
+        N, batch = N * batch, 1
 
     m_start, m_stop, n_start, n_stop = 0, M, 0, N
     if parts > 1 and M > N:
@@ -91,7 +136,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
 
     b_rows_contiguous = b_col == item or N == 1
     vector = M == 1 and (b_rows_contiguous or (b_row == item and a_col == item))
-    pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > IN_CACHE)
+    pack_b = not b_rows_contiguous or (not packed and M > FEW_TILES * MR and K * N * item > IN_CACHE)
     pack_a = N > FEW_TILES * NR and M > MR and (a_col >= PAGE or a_row % PAGE == 0 or M * K * item > A_BLOCK_BYTES)
     KC = max(K, 1)  # it follows from K alone, so that rows come out the same in any company
     if K * item > KC_BYTES:  # steps of nearly equal depth, in whole vectors
@@ -107,29 +152,22 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     bbuf = buffers
     for _ in range(batch):
         if vector:
-            for jj in range(n_start, n_stop, ROW_BLOCK):
-                jj_stop = min(jj + ROW_BLOCK, n_stop)
-                if b_rows_contiguous:
-                    for j in range(jj, jj_stop):
-                        poke(c_at + j * item, zero if beta == 0 else beta * peek(base_at + j * item, alpha))
-                    k = 0
-                    while k < K:
-                        count = ROWS_AT_ONCE if k + ROWS_AT_ONCE <= K else 1
-                        add_rows(c_at + jj * item, jj_stop - jj, b_at + k * b_row + jj * item, b_row, a_at + k * a_col, a_col, count, alpha)
-                        k += count
-                else:
-                    j = jj
-                    while j < jj_stop:
-                        count = DOTS_AT_ONCE if j + DOTS_AT_ONCE <= jj_stop else 1
-                        dots(c_at + j * item, base_at + j * item, b_at + j * b_col, b_col, a_at, K, count, alpha, beta)
-                        j += count
-            if epilogue != 0:
-                finish(epilogue, c_at + n_start * item, c_row, extra_at + n_start * item, extra_row, M, n_stop - n_start, alpha)
+            first = n_start // NR
+            place, beneath, source = c_at + first * c_panel, base_at + first * base_panel, b_at + first * b_panel
+            if packed:
+                row_of_panels(place, c_panel, beneath, base_panel, a_at, a_col, source, b_panel, K, n_stop // NR - first, alpha, beta)
+            else:
+                b_step_now = item if b_rows_contiguous else b_col
+                row_product(place, beneath, a_at, a_col, source, b_row, b_step_now, item, K, n_stop - n_start, alpha, beta)
+            cols = NR if packed else N
+            for j in range(n_start, n_stop if epilogue != 0 else n_start, cols):
+                place, beside = c_at + j // NR * c_panel, extra_at + j // NR * extra_panel
+                finished(epilogue, place, c_row, beside, extra_row, 1, min(cols, n_stop - j), alpha)
         for kk in range(0, 0 if vector else max(K, 1), KC):
             depth = min(KC, K - kk)
-            base_now, base_row_now, beta_now = base_at, base_row, beta
+            base_now, base_row_now, base_panel_now, beta_now = base_at, base_row, base_panel, beta
             if kk > 0:
-                base_now, base_row_now, beta_now = c_at, c_row, one
+                base_now, base_row_now, base_panel_now, beta_now = c_at, c_row, c_panel, one
             for mm in range(m_start, m_stop, MC):
                 mm_stop = min(mm + MC, m_stop)
                 if pack_a:
@@ -157,7 +195,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                             pack(target, NR * item, source + j * b_col, b_row, b_col, cols, depth, W * b_col, c)
                     for j in range(jj, jj_stop, NR):
                         cols = min(NR, jj_stop - j)
-                        b_now, b_row_now = b_at + kk * b_row + j * b_col, b_row
+                        b_now, b_row_now = b_at + kk * b_row + j // NR * b_panel, b_row
                         if pack_b:
                             b_now, b_row_now = bbuf + (j - jj) // NR * panel, NR * item
                         i, at = mm, abuf
@@ -166,8 +204,8 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                             a_now, a_row_now, a_col_now = a_at + i * a_row + kk * a_col, a_row, a_col
                             if pack_a:
                                 a_now, a_row_now, a_col_now = at, item, PR * item
-                            place = c_at + i * c_row + j * item
-                            beneath = base_now + i * base_row_now + j * item
+                            place = c_at + i * c_row + j // NR * c_panel
+                            beneath = base_now + i * base_row_now + j // NR * base_panel_now
                             portion = depth // (GROUP * NV)
                             carries = spare != 0 and rows == MR and carried + portion <= depth
                             tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, depth, rows, cols,
@@ -178,8 +216,8 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                             at += depth * PR * item
                             i += rows
                         if epilogue != 0 and kk + depth == K:
-                            place = c_at + mm * c_row + j * item
-                            finish(epilogue, place, c_row, extra_at + mm * extra_row + j * item, extra_row, mm_stop - mm, cols, alpha)
+                            place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
+                            finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols, alpha)
                     if spare != 0:
                         bbuf = spare
         c_at += c_step

@@ -1,13 +1,14 @@
 """Each pass, with the program before and after it."""
 
 import numpy as np
-from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction
+from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction, _host
 
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
     forward_copies,
     fuse,
     join_softmax_and_loss,
+    pack_weights,
     plan_memory,
     remove_dead_code,
     reuse_in_place,
@@ -321,3 +322,35 @@ def test_log_probabilities_that_are_read_elsewhere_stay():
     r.append("nll", loss, y, target, w, -100)
     join_softmax_and_loss(r)
     assert kernels(r) == ["log_softmax", "nll"]
+
+
+def test_large_constant_weights_lie_in_panels_and_what_fills_none_is_a_product_of_its_own():
+    rng = np.random.default_rng(0)
+    width = _host.panel_columns(4)
+    M, N, K = 5, 8 * width + 3, 1 + (1 << 18) // (8 * width * 4)
+    x, weight = rng.normal(size=(1, M, K)).astype(np.float32), rng.normal(size=(1, K, N)).astype(np.float32)
+    bias = np.broadcast_to(rng.normal(size=N).astype(np.float32), (1, M, N))
+    unread = np.broadcast_to(np.float32(0), (1, M, N))
+    y, small = array(1, M, N), array(1, M, 2)
+    r = Recording(inputs=[x], outputs=[y, small])
+    r.append("gemm", y, x, weight, bias, unread, 1.0, 1.0, 1)
+    r.append("gemm", small, x, weight[:, :, :2], small, unread, 1.0, 0.0, 0)
+    pack_weights(r)
+    assert [i.operands[0].shape for i in r.instructions] == [(8, M, width), (1, M, 3), (1, M, 2)]
+    panels = r.instructions[0].operands[2]
+    assert panels.shape == (8, K, width)
+    assert panels.flags.c_contiguous
+    assert root(r.instructions[0].operands[0]) is y
+    for i in r.instructions:
+        KERNELS["gemm"].twin(*i.operands)
+    np.testing.assert_allclose(y, np.maximum(x @ weight + bias, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_weights_that_the_program_computes_stay_as_they_are():
+    width = _host.panel_columns(4)
+    x, weight, y = array(1, 4, 512), array(1, 512, 8 * width), array(1, 4, 8 * width)
+    r = Recording(inputs=[x], outputs=[y])
+    r.append("exp", weight, weight[:, :1])
+    r.append("gemm", y, x, weight, y, y, 1.0, 0.0, 0)
+    pack_weights(r)
+    assert r.instructions[1].operands[2] is weight

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fastnn.kernels import EPILOGUES, KERNELS, run
+from fastnn.kernels import EPILOGUES, KERNELS, _host, run
 from fastnn.kernels._registry import as_record
 
 from fastnn import kernels
@@ -142,6 +142,40 @@ def test_a_share_of_the_rows_has_bitwise_the_same_results(M, N, K, dtype):
                     run("gemm", c, a[None, rows], b[None], np.broadcast_to(base, c.shape), c, 0.7, 0.3, 1)
                     start += height
                 assert shares.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "K"), [(1, 5), (1, 700), (2, 9), (61, 300), (150, 1100)])
+def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
+    rng = np.random.default_rng(6)
+    P, width = 7, _host.panel_columns(np.dtype(dtype).itemsize)
+    N = P * width
+    for left in LAYOUTS:
+        a, b = laid_out(rng, M, K, left, dtype), rng.normal(size=(K, N)).astype(dtype)
+        row, extra = rng.normal(size=N).astype(dtype), rng.normal(size=(M, N)).astype(dtype)
+
+        def panels(x):
+            return x.reshape(len(x), P, width).swapaxes(0, 1)
+
+        right = np.ascontiguousarray(panels(b))
+        for base, beta in ((np.broadcast_to(row, (M, N)), 0.5), (extra, 2.0), (extra, 0.0)):
+            found = []
+            for parts in (1, 3):
+                c = np.full((M, N), np.nan, dtype)
+                shared = np.broadcast_to(a, (P, M, K))
+                operands = (panels(c), shared, right, panels(base), panels(extra), 0.5, beta, EPILOGUES.index("add_relu"))
+                kernel = KERNELS["gemm"]
+                record = as_record(kernel.signature.encode(operands))
+                for part in range(parts):
+                    kernel.entry(kernel.signature.dtypes(operands))(record, part, parts)
+                found.append(c.tobytes())
+            assert found[0] == found[1]
+            expected = np.maximum(0.5 * (a.astype(np.float64) @ b.astype(np.float64)) + beta * base + extra, 0)
+            assert_close(c, expected, dtype, K)
+            whole = np.full((1, M, N), np.nan, dtype)
+            run("gemm", whole, a[None], b[None], base[None], extra[None], 0.5, beta, EPILOGUES.index("add_relu"))
+            if M > 1:
+                assert whole.tobytes() == c.tobytes()
 
 
 def test_nothing_outside_the_result_is_written():

@@ -6,6 +6,7 @@ from .dead_code import remove_dead_code
 from .fusion import fuse
 from .in_place import reuse_in_place
 from .memory_plan import plan_memory
+from .panels import pack_weights
 from .postpone import postpone_sums
 from .schedule import scheduled
 from .softmax_loss import join_softmax_and_loss
@@ -16,6 +17,7 @@ __all__ = [
     "forward_copies",
     "fuse",
     "join_softmax_and_loss",
+    "pack_weights",
     "plan_memory",
     "postpone_sums",
     "remove_dead_code",
