@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .._arguments import instance
 from ..errors import ArgumentError, ShapeError
 from ..tensor import as_array
 
@@ -23,9 +24,22 @@ class Dataset:
         raise NotImplementedError(f"{type(self).__name__} must define __getitem__")
 
     def batch(self, indices: Array) -> tuple[Array, ...]:
-        """The examples of these numbers, each part stacked into one array. Override it where reading many at once is cheaper."""
-        examples = [self[int(i)] for i in indices]
-        return tuple(np.stack([np.asarray(part) for part in parts]) for parts in zip(*examples, strict=True))
+        """The examples of these numbers, each part stacked into one array. Override it where reading many at once is cheaper.
+
+        Raises DTypeError or ShapeError unless each example is a tuple of as many parts, and each part has one shape in all of them.
+        """
+        examples = [instance("an example", self[int(i)], (tuple, list), "a tuple of its parts") for i in indices]
+        if len({len(example) for example in examples}) > 1:
+            raise ShapeError(f"examples must have as many parts as each other, got {' and '.join(str(len(e)) for e in examples)}")
+        return tuple(_stacked(parts) for parts in zip(*examples, strict=True))
+
+
+def _stacked(parts: tuple[Any, ...]) -> Array:
+    arrays = [as_array(part, "a part of an example") for part in parts]
+    if len({a.shape for a in arrays}) > 1:
+        shapes = " and ".join(map(str, dict.fromkeys(a.shape for a in arrays)))
+        raise ShapeError(f"a part of the examples must have one shape to be put into one batch, got {shapes}")
+    return np.stack(arrays)
 
 
 class ArrayDataset(Dataset):

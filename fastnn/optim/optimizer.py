@@ -8,9 +8,9 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .._arguments import function, instance, iterable
-from ..errors import ArgumentError, DTypeError, StateError
-from ..tensor import FLOATS, Array, Tensor, run
+from .._arguments import function, instance, iterable, whole
+from ..errors import ArgumentError, DTypeError, StateError, shown
+from ..tensor import FLOATS, Array, Tensor, as_array, run
 from . import hyperparameters
 from .block import Block, Rule
 
@@ -96,6 +96,9 @@ class Optimizer:
             raise ArgumentError(f'a parameter group must have the key "params", got {", ".join(map(repr, param_group)) or "none"}')
         given = param_group["params"]
         entries = [given] if isinstance(given, Tensor) else iterable('param_group["params"]', given, "an iterable of tensors")
+        for i, entry in enumerate(entries):
+            if isinstance(entry, tuple) and not (len(entry) == 2 and isinstance(entry[0], str)):
+                raise DTypeError(f"params[{i}] must be a tensor or a pair (name, tensor), got {shown(entry)}")
         names = [entry[0] for entry in entries if isinstance(entry, tuple)]
         if names and len(names) != len(entries):
             raise ArgumentError("params must be all tensors or all pairs (name, tensor), got both")
@@ -227,7 +230,7 @@ class Optimizer:
         missing = [key for key in ("state", "param_groups") if key not in state_dict]
         if missing:
             raise StateError(f"state_dict must have the keys 'state' and 'param_groups', {' and '.join(map(repr, missing))} is missing")
-        saved, own = state_dict["param_groups"], self.param_groups
+        saved, own = _groups(state_dict), self.param_groups
         sizes, wanted = [len(group["params"]) for group in saved], [len(group["params"]) for group in own]
         if sizes != wanted:
             raise StateError(f"state_dict has parameter groups of {sizes} parameters, this optimiser has groups of {wanted}")
@@ -239,7 +242,8 @@ class Optimizer:
         per_parameter = [rule for rule, n in zip(rules, wanted, strict=True) for _ in range(n)]
         entries = []
         for (p, _, _), key, rule in zip(self._places(), keys, per_parameter, strict=True):
-            entry = {name: value for name, value in state_dict["state"].get(key, {}).items() if value is not None}
+            found = instance(f"state_dict: the state of parameter {key!r}", state_dict["state"].get(key, {}), Mapping, "a mapping")
+            entry = {name: value for name, value in found.items() if value is not None}
             self._check_entry(entry, p, key, rule)
             entries.append(entry)
         for old, new, held, rule in zip(own, groups, self._held, rules, strict=True):
@@ -256,15 +260,31 @@ class Optimizer:
         optional: set[str] = set() if self.step_is_saved else {"step"}
         if entry and set(entry) | optional != needed | optional:
             raise StateError(f"{where} must have the state {', '.join(sorted(needed)) or 'none'}, got {', '.join(sorted(entry))}")
-        for name in rule.state if entry else ():
-            if np.shape(entry[name]) != p.shape:
-                raise StateError(f"{where}: {name} must have shape {p.shape}, got {np.shape(entry[name])}")
+        for name, value in entry.items():
+            shape, array = p.shape if name in rule.state else (), as_array(value, name)
+            if array.shape != shape or array.dtype.kind not in "biuf":
+                raise StateError(f"{where}: {name} must hold numbers of shape {shape}, got {array.dtype} of shape {array.shape}")
+            if name in rule.counters and not array >= 0:
+                raise StateError(f"{where}: {name} must be a number of at least 0, got {array}")
 
     def __repr__(self) -> str:
         lines = []
         for i, group in enumerate(self.param_groups):
             lines += [f"Parameter Group {i}", *[f"    {k}: {v}" for k, v in sorted(group.items()) if k not in ("params", "param_names")]]
         return "\n".join([f"{type(self).__name__} (", *lines, ")"])
+
+
+def _groups(state_dict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parameter groups of a saved state, when that is built as it must be. Raises StateError or DTypeError."""
+    instance('state_dict["state"]', state_dict["state"], Mapping, "a mapping")
+    groups = iterable('state_dict["param_groups"]', state_dict["param_groups"], "a list of dictionaries")
+    for i, group in enumerate(groups):
+        where = f'state_dict["param_groups"][{i}]'
+        if "params" not in instance(where, group, Mapping, "a dictionary"):
+            raise StateError(f'{where} must have the key "params", got {", ".join(map(repr, group)) or "none"}')
+        for key in iterable(f'{where}["params"]', group["params"], "a list of parameter numbers"):
+            whole(f'{where}["params"]', key)
+    return groups
 
 
 def _number(group: Group, name: str) -> float:

@@ -9,7 +9,7 @@ Building one raises DTypeError for an argument of a wrong type and ArgumentError
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import cos, inf, pi
 from typing import Any
 
@@ -43,7 +43,11 @@ class Attached:
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state that `state_dict` returned."""
+        """Go on from a state that `state_dict` returned. Raises DTypeError for no mapping, StateError for one that lacks something."""
+        instance("state_dict", state_dict, Mapping, "a mapping, as state_dict() returns it")
+        missing = vars(self).keys() - {"optimizer"} - state_dict.keys()
+        if missing:
+            raise StateError(f"state_dict must have what {type(self).__name__} saves, missing: {', '.join(sorted(missing))}")
         vars(self).update({name: value for name, value in state_dict.items() if name != "optimizer"})
 
 
