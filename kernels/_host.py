@@ -51,6 +51,18 @@ def is_x86() -> bool:
 
 
 @cache
+def levels() -> list[str]:
+    """The instruction sets that this CPU has, best first."""
+    from llvmlite import binding as llvm
+
+    if not is_x86():
+        return ["generic"]
+    present = llvm.get_host_cpu_features()
+    names = list(X86_LEVELS)
+    return names[next(i for i, name in enumerate(names) if all(present.get(f) for f in NEEDED_FEATURES.get(name, ()))) :]
+
+
+@cache
 def isa() -> ISA:
     """The instruction set in use: the best of this machine, or the lower one that `FASTNN_ISA` names."""
     from llvmlite import binding as llvm
@@ -60,12 +72,10 @@ def isa() -> ISA:
         raise unknown_name("instruction set in FASTNN_ISA", forced, X86_LEVELS)
     if not is_x86():
         return ISA("generic", 16, 32, "" if forced else llvm.get_host_cpu_name(), "")
-    present = llvm.get_host_cpu_features()
-    levels = list(X86_LEVELS)
-    best = next(name for name in levels if all(present.get(f) for f in NEEDED_FEATURES.get(name, ())))
+    best = levels()[0]
     if not forced:
         return X86_LEVELS[best]._replace(cpu=llvm.get_host_cpu_name(), features=_host_features(best))
-    if levels.index(forced) < levels.index(best):
+    if forced not in levels():
         raise ArgumentError(f"FASTNN_ISA={forced} is above what this CPU has: {best}")
     return X86_LEVELS[forced]
 
