@@ -190,6 +190,42 @@ def suffix(kind: ir.Type) -> str:
     return f"v{kind.count}{name}" if isinstance(kind, ir.VectorType) else name
 
 
+def intrinsic(b: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Value]) -> ir.Value:
+    """Call a function of LLVM's by its full name."""
+    kind = ir.FunctionType(result, [a.type for a in arguments])
+    return b.call(b.module.globals.get(name) or ir.Function(b.module, kind, name), arguments)
+
+
+def item_bytes(kind: ir.Type) -> int:
+    """The size of one lane of a type."""
+    item = kind.element if isinstance(kind, ir.VectorType) else kind
+    return {ir.FloatType: 4, ir.DoubleType: 8}.get(item.__class__) or item.width // 8
+
+
+def load(b: ir.IRBuilder, pointer: ir.Value, lanes: int, mask: ir.Value | None = None) -> V:
+    """`lanes` items from `pointer` on; where there is a mask, only those in its lanes, and 0 in the others."""
+    kind = lanewise(pointer.type.pointee, lanes)
+    address = b.bitcast(pointer, kind.as_pointer())
+    if mask is None:
+        return V(b, b.load(address, align=item_bytes(kind)))
+    operands = [address, ir.IntType(32)(item_bytes(kind)), mask, constant(kind, 0)]
+    return V(b, intrinsic(b, f"llvm.masked.load.{suffix(kind)}.p0", kind, operands))
+
+
+def store(value: V, pointer: ir.Value, mask: ir.Value | None = None, past_caches: bool = False) -> None:
+    """The lanes of `value` from `pointer` on; where there is a mask, only its lanes. Past the caches, they lie where a register's do."""
+    b = value.builder
+    address = b.bitcast(pointer, value.type.as_pointer())
+    if mask is not None:
+        operands = [value.value, address, ir.IntType(32)(item_bytes(value.type)), mask]
+        intrinsic(b, f"llvm.masked.store.{suffix(value.type)}.p0", ir.VoidType(), operands)
+    elif past_caches:
+        stored = b.store(value.value, address, align=_host.isa().vector_bytes)
+        stored.set_metadata("nontemporal", b.module.add_metadata([ir.IntType(32)(1)]))
+    else:
+        b.store(value.value, address, align=item_bytes(value.type))
+
+
 FLOAT_OF = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
@@ -197,11 +233,7 @@ def call(name: str, *arguments: V) -> V:
     """Call the LLVM intrinsic `name`, overloaded on the type of its first argument."""
     x = arguments[0]
     full = f"llvm.{name}.{suffix(x.type)}"
-    module = x.builder.module
-    function = module.globals.get(full)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(x.type, [a.type for a in arguments]), full)
-    return V(x.builder, x.builder.call(function, [a.value for a in arguments]))
+    return V(x.builder, intrinsic(x.builder, full, x.type, [a.value for a in arguments]))
 
 
 def fma(a: V, b: Operand, c: Operand) -> V:
@@ -243,9 +275,7 @@ def _by_register(name: str, *arguments: V, rounding: bool = False) -> V:
     for at in range(0, arguments[0].lanes, 16):
         given = [part(x, at, 16).value for x in arguments]
         operands = [*given, given[0], ir.Constant(ir.IntType(16), -1), *([ir.Constant(ir.IntType(32), 4)] if rounding else [])]
-        kind = ir.FunctionType(given[0].type, [o.type for o in operands])
-        function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
-        found.append(V(b, b.call(function, operands)))
+        found.append(V(b, intrinsic(b, name, given[0].type, operands)))
     return joined(found)
 
 

@@ -30,11 +30,6 @@ class ISA(NamedTuple):
         """Whether loads and stores can leave out lanes."""
         return self.vector_bytes > 16
 
-    @property
-    def has_streams(self) -> bool:
-        """Whether stores can go past the caches."""
-        return is_x86()
-
 
 # LLVM names the psABI levels of x86-64 v2, v3 (AVX2 + FMA) and v4 (AVX-512); "-prefer-256-bit" lets v4 use its full width.
 X86_LEVELS = {

@@ -16,7 +16,7 @@ import numpy as np
 from llvmlite import ir
 
 from . import _host
-from ._formula import V, constant, convert, lanes_below, lanewise, splat, suffix
+from ._formula import V, convert, intrinsic, lanes_below, load, splat, store
 from ._signature import NEST, Array, Signature
 
 I64 = ir.IntType(64)
@@ -166,7 +166,7 @@ class _Nest:
         walk.each(first_row, row_stop, self._row)
         if self.streams is not None:
             with b.if_then(self.streams):
-                _intrinsic(b, "llvm.x86.sse.sfence", ir.VoidType(), [])
+                intrinsic(b, "llvm.x86.sse.sfence", ir.VoidType(), [])
 
     def _buffer(self, a: _Operand) -> ir.Value:
         """Room for a register's worth of equal items, or for a piece of those gathered from a strided operand."""
@@ -177,11 +177,12 @@ class _Nest:
 
     def _bypasses_caches(self, rows: ir.Value) -> ir.Value | None:
         """Whether results go past the caches: one row longer than those hold, and no operand that it overwrites."""
-        if not _host.isa().has_streams or len(self.outputs) > 1 or self.arrays[self.outputs[0]].bool:
+        if not (self.masks and _host.is_x86()) or len(self.outputs) > 1 or self.arrays[self.outputs[0]].bool:
             return None
         b, out = self.b, self.arrays[self.outputs[0]]
         bypass = b.icmp_signed(">=", b.mul(self.direct, I64(out.bytes)), I64(_host.cache_bytes(3) // 2))
         bypass = b.and_(bypass, b.icmp_signed("==", rows, I64(1)))
+        bypass = b.and_(bypass, b.icmp_signed("==", b.and_(self.word(out.word), I64(out.bytes - 1)), I64(0)))
         for name, a in self.arrays.items():
             if name not in self.outputs:
                 bypass = b.and_(bypass, b.icmp_signed("!=", self.word(a.word), self.word(out.word)))
@@ -274,53 +275,34 @@ class _Nest:
         b = self.b
         for (name, a), p in zip(self.arrays.items(), pointers, strict=True):
             for line in range(0, lanes * a.bytes if name not in self.outputs else 0, LINE):
-                _intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), [b.gep(p, [I64(AHEAD + line)]), I32(0), I32(3), I32(1)])
+                intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), [b.gep(p, [I64(AHEAD + line)]), I32(0), I32(3), I32(1)])
 
     def _apply(self, pointers: list[ir.Value], W: int, mask: ir.Value | None = None) -> None:
         """Load the operands, run the formula, store what it returns."""
         b = self.b
-        addresses = {
-            name: b.bitcast(p, lanewise(a.item, W).as_pointer()) for (name, a), p in zip(self.arrays.items(), pointers, strict=True)
-        }
+        items = {name: b.bitcast(p, a.item.as_pointer()) for (name, a), p in zip(self.arrays.items(), pointers, strict=True)}
         values = []
         for name in self.formula.arguments:
             if name not in self.numbers:
-                a = self.arrays[name]
-                value = _load(b, addresses[name], a.bytes, mask)
-                values.append(value != 0 if a.bool else value)
+                value = load(b, items[name], W, mask)
+                values.append(value != 0 if self.arrays[name].bool else value)
             else:
                 values.append(V(b, splat(b, self.numbers[name], W)))
         result = self.formula(*values)
         for name, value in zip(self.outputs, result if isinstance(result, tuple) else (result,), strict=True):
             a = self.arrays[name]
             value = convert(value, ir.IntType(1)) if a.bool else value
-            self._store(convert(value, a.item).value, addresses[name], a.bytes, mask)
+            self._store(convert(value, a.item), items[name], mask)
 
-    def _store(self, value: ir.Value, address: ir.Value, bytes: int, mask: ir.Value | None) -> None:
-        b = self.b
-        if mask is not None:
-            _intrinsic(b, f"llvm.masked.store.{suffix(value.type)}.p0", ir.VoidType(), [value, address, I32(bytes), mask])
-        elif self.streams is None:
-            b.store(value, address, align=bytes)
-        else:
-            with b.if_else(self.streams, likely=False) as (past, into):
-                with past:
-                    stream = b.store(value, address, align=LINE)
-                    stream.set_metadata("nontemporal", b.module.add_metadata([I32(1)]))
-                with into:
-                    b.store(value, address, align=bytes)
-
-
-def _intrinsic(b: ir.IRBuilder, name: str, result: ir.Type, arguments: Sequence[ir.Value]) -> ir.Value:
-    kind = ir.FunctionType(result, [a.type for a in arguments])
-    return b.call(b.module.globals.get(name) or ir.Function(b.module, kind, name), arguments)
-
-
-def _load(b: ir.IRBuilder, address: ir.Value, bytes: int, mask: ir.Value | None) -> V:
-    if mask is None:
-        return V(b, b.load(address, align=bytes))
-    kind = address.type.pointee
-    return V(b, _intrinsic(b, f"llvm.masked.load.{suffix(kind)}.p0", kind, [address, I32(bytes), mask, constant(kind, 0)]))
+    def _store(self, value: V, items: ir.Value, mask: ir.Value | None) -> None:
+        if mask is not None or self.streams is None:
+            store(value, items, mask)
+            return
+        with self.b.if_else(self.streams, likely=False) as (past, into):
+            with past:
+                store(value, items, past_caches=True)
+            with into:
+                store(value, items)
 
 
 class _Rows:

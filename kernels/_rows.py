@@ -27,8 +27,8 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, constant, convert, lanewise, maximum, minimum, shuffle, splat, where
-from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
+from ._formula import V, constant, convert, item_bytes, lanewise, load, maximum, minimum, shuffle, splat, store, where
+from ._simd import I32, I64, LLVM_ITEMS, _lane_mask
 
 BLOCK = 4096  # items of a row that are added up in the array's own dtype
 DOUBLE = ir.DoubleType()
@@ -121,11 +121,6 @@ def _dtype(arguments: Sequence[types.Type]) -> types.Float:
     return next(a.dtype for a in arguments if isinstance(a, types.Array) and isinstance(a.dtype, types.Float))
 
 
-def _bytes(type: ir.Type) -> int:
-    item = type.element if isinstance(type, ir.VectorType) else type
-    return 4 if isinstance(item, ir.FloatType) else 8 if isinstance(item, ir.DoubleType) else item.width // 8
-
-
 def _halved(value: V, lanes: int, combine: Callable[[V, V], V]) -> V:
     """`value` folded to fewer lanes by adding its upper half to its lower one: always in the same order."""
     b = value.builder
@@ -148,7 +143,7 @@ class Loop:
         self.b = b
         self.formula = formula
         self.item = LLVM_ITEMS[_dtype(kinds)]
-        self.lanes = max(_host.lanes(_bytes(self.item)), 4)
+        self.lanes = max(_host.lanes(item_bytes(self.item)), 4)
         self.pointers: dict[str, ir.Value] = {}
         self.shapes: dict[str, list[ir.Value]] = {}
         self.numbers: dict[str, ir.Value] = {}
@@ -167,21 +162,10 @@ class Loop:
             return self.b.alloca(type, I32(count))
 
     def load(self, pointer: ir.Value, lanes: int, mask: ir.Value | None) -> V:
-        type = lanewise(pointer.type.pointee, lanes)
-        address = self.b.bitcast(pointer, type.as_pointer())
-        if mask is None:
-            return V(self.b, self.b.load(address, align=_bytes(type)))
-        operands = [address, I32(_bytes(type)), mask, constant(type, 0)]
-        return V(self.b, _masked(self.b, f"llvm.masked.load.{_suffix(type)}.p0", type, operands))
+        return load(self.b, pointer, lanes, mask)
 
     def store(self, value: V, pointer: ir.Value, mask: ir.Value | None) -> None:
-        value = convert(value, pointer.type.pointee)
-        address = self.b.bitcast(pointer, value.type.as_pointer())
-        if mask is None:
-            self.b.store(value.value, address, align=_bytes(value.type))
-        else:
-            operands = [value.value, address, I32(_bytes(value.type)), mask]
-            _masked(self.b, f"llvm.masked.store.{_suffix(value.type)}.p0", ir.VoidType(), operands)
+        store(convert(value, pointer.type.pointee), pointer, mask)
 
     def repeated(self, value: ir.Value, lanes: int) -> V:
         return V(self.b, splat(self.b, value, lanes))

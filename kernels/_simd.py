@@ -11,8 +11,7 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from . import _host
-from ._formula import lanes_below, suffix
+from . import _formula, _host
 
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
@@ -34,7 +33,7 @@ def width(typingctx: Any, array: types.Array) -> Any:
 
 inlined = njit(inline="always")  # a function that becomes part of each kernel that calls it
 
-_lane_mask, _suffix = lanes_below, suffix
+_lane_mask, _suffix, _masked = _formula.lanes_below, _formula.suffix, _formula.intrinsic
 
 GRAIN = 16  # columns that workers share out together, so that two workers never write to one cache line
 
@@ -117,9 +116,3 @@ def flattened(typingctx: Any, array: types.Array) -> Any:
         return target._getvalue()
 
     return signature(matrix, array), emit
-
-
-def _masked(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-    module = builder.module
-    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(result, [a.type for a in arguments]), name)
-    return builder.call(function, arguments)

@@ -104,10 +104,13 @@ def test_there_is_a_file_of_compiled_kernels_for_each_family():
 def test_results_that_go_past_the_caches_arrive(offset):
     count = (17 << 20) // 4 + 5
     x = np.random.default_rng(0).standard_normal(count + offset).astype(np.float32)[offset:]
-    y = np.zeros_like(x)
+    y = np.zeros(count + 2 * offset, np.float32)[2 * offset :]
     for workers in (1, 2):
         with kernels.threads(workers):
             kernels.negative(y, x)
         np.testing.assert_array_equal(y, -x)
+    misaligned = np.zeros(4 * count + 4, np.uint8)[1:-3].view(np.float32)
+    kernels.negative(misaligned, x)
+    np.testing.assert_array_equal(misaligned, -x)
     kernels.negative(x, x)
     np.testing.assert_array_equal(x, y)
