@@ -38,6 +38,5 @@ def spread(pixels, steps, source, item, H, W, IC, images, channels, row, rows, l
         for k in range(kws):
             col = left * moves[1] + shift_of(kw + k, along[0], along[1], along[2], backwards)[0]
             for q in range(classes):
-                target = pixels + k * copy + n * image_step + q * rows * pitch
-                spread_rows(target, plane, pitch, channels, rows, cols, source + n * IC * H * W * item, H, W, row + q, moves[0], col, moves[1],
-                            like)  # fmt: skip
+                target, image = pixels + k * copy + n * image_step + q * rows * pitch, source + n * IC * H * W * item
+                spread_rows(target, plane, pitch, channels, rows, cols, image, H, W, row + q, moves[0], col, moves[1], like)

@@ -145,6 +145,16 @@ def test_why_residual_blocks():
     assert numbers["accuracies"]["residual"] > 0.75
 
 
+def test_how_deep_convolutional_nets_train():
+    numbers = example("how_deep_convolutional_nets_train").numbers
+    last = {key: losses[-1] for key, losses in numbers["losses"].items()}
+    norms = {key: n[0] / n[-1] for key, n in numbers["norms"].items()}
+    assert last["plain", 32] > 2 * last["plain", 8]
+    assert last["plain", 32] > 2 * last["residual", 32]
+    assert norms["plain", 32] > 5 * norms["plain", 8]
+    assert norms["plain", 32] > 5 * norms["residual", 32]
+
+
 def test_backpropagation():
     numbers = example("backpropagation").numbers
     assert set(numbers["gaps"]) == {"loss", "dW", "db", "new parameters"}
