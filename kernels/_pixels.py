@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,28 +12,25 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from ._compiler import subroutine
-from ._formula import V, constant, shuffle, splat, where
+from ._formula import V, constant, maximum, shuffle, splat, where
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
 from ._tile import _Tile
 
 
-def _positions(b: ir.IRBuilder, first: ir.Value, step: ir.Value, lanes: int, start: int = 0) -> V:
-    """first + (start + lane) step in every lane."""
-    order = V(b, ir.Constant(ir.VectorType(I64, lanes), [I64(start + i) for i in range(lanes)]))
-    return V(b, splat(b, first, lanes)) + order * V(b, splat(b, step, lanes))
-
-
-def _within(position: V, size: ir.Value) -> V:
-    return (position >= 0) & (position < V(position.builder, splat(position.builder, size, position.lanes)))
+def _within(b: ir.IRBuilder, first: ir.Value, step: ir.Value, size: ir.Value, lanes: int) -> ir.Value:
+    """In which lanes first + lane step is one of `size` positions."""
+    order = ir.Constant(ir.VectorType(I32, lanes), [I32(i) for i in range(lanes)])
+    start, step, size = (splat(b, b.trunc(value, I32), lanes) for value in (first, step, size))
+    return b.icmp_unsigned("<", b.add(start, b.mul(order, step)), size)
 
 
 class _Mover(_Tile):
     """Emits moves of registers of pixels."""
 
-    def __init__(self, b: ir.IRBuilder, item: ir.Type) -> None:
+    def __init__(self, b: ir.IRBuilder, item: ir.Type, nothing: float = 0.0) -> None:
         super().__init__(b, item, 1, 1, False)
         self.lanes = self.vector.count
-        self.zero = constant(self.vector, 0.0)
+        self.nothing = constant(self.vector, nothing)  # what is read where nothing exists
 
     def offset(self, base: ir.Value, index: ir.Value) -> ir.Value:
         """The address of item `index`."""
@@ -47,20 +45,52 @@ class _Mover(_Tile):
         with b.if_then(b.icmp_signed("<", whole, count)):
             body(whole, _lane_mask(b, b.sub(count, whole), self.lanes))
 
-    def strided(self, base: ir.Value, step: int, masks: list[ir.Value]) -> ir.Value:
-        """Every `step`-th of step registers' worth of items, of which those masked exist; the others are zero."""
-        registers = [V(self.b, self._load(self.b.add(base, I64(k * self.lanes * self.bytes)), masks[k])) for k in range(step)]
-        if step == 1:
-            return registers[0].value
-        return shuffle(*registers, list(range(0, 2 * self.lanes, 2))).value
+    def existing(self, base: ir.Value, mask: ir.Value) -> ir.Value:
+        """The items of a register that exist, and `nothing` for the others."""
+        name = f"llvm.masked.load.{_suffix(self.vector)}.p0"
+        return _masked(self.b, name, self.vector, [self._at(base, self.vector), I32(self.bytes), mask, self.nothing])
 
-    def gathered(self, base: ir.Value, step: ir.Value, mask: ir.Value) -> ir.Value:
-        """Items `step` apart, of which those masked exist; the others are zero."""
+    def read(self, line: ir.Value, first: ir.Value, step: ir.Value, width: ir.Value, known: int) -> Callable[[ir.Value], ir.Value]:
+        """Reads items `step` apart, from `first` on, of any line of `width` items that lies a number of bytes behind `line`.
+
+        known: 1 or 2 where the step is that, and 0 for any.
+        """
         b = self.b
-        places = _positions(b, base, b.mul(step, I64(self.bytes)), self.lanes)
-        pointers = b.inttoptr(places.value, ir.VectorType(self.item.as_pointer(), self.lanes))
-        name = f"llvm.masked.gather.{_suffix(self.vector)}.v{self.lanes}p0"
-        return _masked(b, name, self.vector, [pointers, I32(self.bytes), mask, self.zero])
+        base = self.offset(line, first)
+        if not known:
+            order = ir.Constant(ir.VectorType(I64, self.lanes), [I64(i) for i in range(self.lanes)])
+            shifts = b.mul(order, splat(b, b.mul(step, I64(self.bytes)), self.lanes))
+            mask = _within(b, first, step, width, self.lanes)
+            name = f"llvm.masked.gather.{_suffix(self.vector)}.v{self.lanes}p0"
+
+            def gathered(shift: ir.Value) -> ir.Value:
+                places = b.add(splat(b, b.add(base, shift), self.lanes), shifts)
+                pointers = b.inttoptr(places, ir.VectorType(self.item.as_pointer(), self.lanes))
+                return _masked(b, name, self.vector, [pointers, I32(self.bytes), mask, self.nothing])
+
+            return gathered
+        masks = [_within(b, b.add(first, I64(k * self.lanes)), I64(1), width, self.lanes) for k in range(known)]
+
+        def strided(shift: ir.Value) -> ir.Value:
+            starts = [b.add(b.add(base, shift), I64(k * self.lanes * self.bytes)) for k in range(known)]
+            registers = [V(b, self.existing(at, mask)) for at, mask in zip(starts, masks, strict=True)]
+            return registers[0].value if known == 1 else shuffle(*registers, list(range(0, 2 * self.lanes, 2))).value
+
+        return strided
+
+    def for_step(self, step: ir.Value, body: Callable[[int], None]) -> None:
+        """Call `body` for a step of 1, of 2 and of anything else (0), each in a branch of its own."""
+        b = self.b
+        blocks = {known: b.append_basic_block(f"step_{known}") for known in (0, 1, 2)}
+        done = b.append_basic_block("steps_done")
+        switch = b.switch(step, blocks[0])
+        for known, block in blocks.items():
+            if known:
+                switch.add_case(I64(known), block)
+            b.position_at_end(block)
+            body(known)
+            b.branch(done)
+        b.position_at_end(done)
 
 
 @intrinsic
@@ -84,32 +114,18 @@ def _spread_rows(typingctx: Any, target: Any, target_plane: Any, target_row: Any
         source_plane = b.mul(b.mul(height, width), I64(mover.bytes))
         first = mover.offset(source, b.mul(row, width))
 
-        def copy(j: ir.Value, existing: ir.Value | None, load: Callable[[ir.Value], ir.Value]) -> None:
+        def copy(j: ir.Value, existing: ir.Value | None, read: Callable[[ir.Value], ir.Value]) -> None:
             with cgutils.for_range(b, planes, intp=I64) as plane:
                 place = b.add(mover.offset(target, j), b.mul(plane.index, target_plane))
                 shift = b.mul(plane.index, source_plane)
-                for start, stop, read in ((I64(0), top, None), (top, bottom, load), (bottom, rows, None)):
+                for start, stop, inside in ((I64(0), top, False), (top, bottom, True), (bottom, rows, False)):
                     with cgutils.for_range_slice(b, start, stop, I64(1), I64) as (r, _):
-                        value = mover.zero if read is None else read(b.add(shift, b.mul(r, source_row)))
+                        value = read(b.add(shift, b.mul(r, source_row))) if inside else mover.nothing
                         mover._store(value, b.add(place, b.mul(r, target_row)), existing)
 
         def chunk(j: ir.Value, existing: ir.Value | None) -> None:
             here = b.add(col, b.mul(j, col_step))
-            base = mover.offset(first, here)
-            gathering, done = b.append_basic_block("gathering"), b.append_basic_block("spread")
-            switch = b.switch(col_step, gathering)
-            for step in (1, 2):
-                block = b.append_basic_block(f"step_{step}")
-                switch.add_case(I64(step), block)
-                b.position_at_end(block)
-                masks = [_within(_positions(b, here, I64(1), mover.lanes, k * mover.lanes), width).value for k in range(step)]
-                copy(j, existing, lambda shift, step=step, masks=masks: mover.strided(b.add(base, shift), step, masks))
-                b.branch(done)
-            b.position_at_end(gathering)
-            mask = _within(_positions(b, here, col_step, mover.lanes), width).value
-            copy(j, existing, lambda shift: mover.gathered(b.add(base, shift), col_step, mask))
-            b.branch(done)
-            b.position_at_end(done)
+            mover.for_step(col_step, lambda known: copy(j, existing, mover.read(first, here, col_step, width, known)))
 
         mover.over(cols, chunk)
         return context.get_dummy_value()
@@ -162,6 +178,32 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
     return signature(types.none, *[types.int64] * 6, floor), emit
 
 
+@intrinsic
+def _window_row(typingctx: Any, target: Any, cols: Any, source: Any, height: Any, width: Any, row: Any, col: Any, kernel_h: Any,
+                kernel_w: Any, dilation_h: Any, dilation_w: Any, stride: Any, like: Any) -> Any:  # fmt: skip
+    def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        target, cols, source, height, width, row, col, kernel_h, kernel_w, dilation_h, dilation_w, stride, _ = values
+        mover = _Mover(b, LLVM_ITEMS[like], -math.inf)
+        largest = cgutils.alloca_once(b, mover.vector)
+
+        def chunk(j: ir.Value, existing: ir.Value | None, known: int) -> None:
+            b.store(mover.nothing, largest)
+            with cgutils.for_range(b, kernel_w, intp=I64) as l:
+                first = b.add(b.add(col, b.mul(j, stride)), b.mul(l.index, dilation_w))
+                read = mover.read(source, first, stride, width, known)
+                with cgutils.for_range(b, kernel_h, intp=I64) as k:
+                    here = b.add(row, b.mul(k.index, dilation_h))
+                    with b.if_then(b.icmp_unsigned("<", here, height)):
+                        value = V(b, read(mover.offset(I64(0), b.mul(here, width))))
+                        b.store(maximum(value, V(b, b.load(largest))).value, largest)
+            mover._store(b.load(largest), mover.offset(target, j), existing)
+
+        mover.for_step(stride, lambda known: mover.over(cols, lambda j, existing: chunk(j, existing, known)))
+        return context.get_dummy_value()
+
+    return signature(types.none, *[types.int64] * 12, like), emit
+
+
 @subroutine
 def spread_rows(target, target_plane, target_row, planes, rows, cols, source, height, width, row, row_step, col, col_step, like):
     """target[p, r, j] = source[p, row + r row_step, col + j col_step] for p < planes, r < rows, j < cols; 0 beyond the planes' edges.
@@ -178,3 +220,12 @@ def settle_pixels(target, step, source, other, count, extra, floor):
     With `other`, the address of the odd items where source has only the even ones, target[j] = max(floor, (source, other)[j % 2][j // 2]).
     """
     _settle_pixels(target, step, source, other, count, extra, floor)
+
+
+@subroutine
+def window_row(target, cols, source, height, width, row, col, kernel_h, kernel_w, dilation_h, dilation_w, stride, like):
+    """target[j] = the largest of source[row + k dilation_h, col + j stride + l dilation_w] over k < kernel_h and l < kernel_w.
+
+    Places beyond the edges of the plane (height, width) do not count; where there are no others, the result is -inf.
+    """
+    _window_row(target, cols, source, height, width, row, col, kernel_h, kernel_w, dilation_h, dilation_w, stride, like)

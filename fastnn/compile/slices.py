@@ -22,7 +22,7 @@ ROWS = {
     **dict.fromkeys(("cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "target_weight", "embedding"), "N"),
     **dict.fromkeys(("conv2d", "conv2d_input_grad"), "N"),
     **dict.fromkeys(("resample", "resample_grad"), "O"),
-    **dict.fromkeys(("max_pool2d", "adaptive_max_pool2d", "put_indices", "take_indices"), "P"),
+    **dict.fromkeys(("max_pool2d", "largest_of_windows", "adaptive_max_pool2d", "put_indices", "take_indices"), "P"),
     **dict.fromkeys(("avg_pool2d", "avg_pool2d_grad", "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad"), "P"),
 }
 

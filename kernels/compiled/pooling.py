@@ -7,8 +7,10 @@ one vector; elsewhere each output reads its own window, cut to the plane.
 import math
 
 from .._formula import where
+from .._pixels import window_row
 from .._rows import row
 from .._simd import flattened, inlined, share
+from .._tile import address
 from .reductions import spread
 
 
@@ -97,6 +99,17 @@ def max_pool2d(team, y, index, x, kernel_h, kernel_w, stride_h, stride_w, pad_h,
                         if value > best[j] or (value != value and best[j] == best[j]):
                             best[j] = value
                             place[j] = r * W + j * stride_w + shift
+
+
+def largest_of_windows(team, y, x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w):
+    P, H, W = x.shape
+    OH, OW = y.shape[1:]
+    item, one = x.itemsize, x.dtype.type(1)
+    start, stop = share(team, P)
+    for p in range(start, stop):
+        for i in range(OH):
+            window_row(address(y) + (p * OH + i) * OW * item, OW, address(x) + p * H * W * item, H, W, i * stride_h - pad_h, -pad_w,
+                       kernel_h, kernel_w, dilation_h, dilation_w, stride_w, one)  # fmt: skip
 
 
 def adaptive_max_pool2d(team, y, index, x):

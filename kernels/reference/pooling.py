@@ -57,6 +57,23 @@ def max_pool2d(
     _best(y, index, x, rows, columns)
 
 
+def largest_of_windows(
+    y: Floats("P OH OW"),
+    /,
+    x: Floats("P H W"),
+    kernel_h: Int,
+    kernel_w: Int,
+    stride_h: Int,
+    stride_w: Int,
+    pad_h: Int,
+    pad_w: Int,
+    dilation_h: Int,
+    dilation_w: Int,
+) -> None:
+    """`max_pool2d` without the positions, for those who need no gradient."""
+    max_pool2d(y, np.empty(y.shape, np.int64), x, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w)
+
+
 def adaptive_max_pool2d(y: Floats("P OH OW"), index: Ints("P OH OW"), /, x: Floats("P H W")) -> None:
     """y_pij = max of x over rows floor(i H / OH) to ceil((i + 1) H / OH) - 1, and columns alike; index as for max_pool2d."""
     spans = []

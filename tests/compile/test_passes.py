@@ -37,6 +37,22 @@ def test_dead_code_goes_and_what_it_alone_needed():
     assert kernels(r) == ["sin", "cos"]
 
 
+def test_positions_that_nobody_reads_are_not_looked_for():
+    x, y, dx = array(2, 6, 6), array(2, 3, 3), array(2, 6, 6)
+    index = np.zeros((2, 3, 3), np.int64)
+    for read in (False, True):
+        r = Recording(inputs=[x], outputs=[y, dx] if read else [y])
+        r.append("max_pool2d", y, index, x, 2, 2, 2, 2, 0, 0, 1, 1)
+        if read:
+            r.append("put_indices", dx, y, index)
+        remove_dead_code(r)
+        assert kernels(r) == (["max_pool2d", "put_indices"] if read else ["largest_of_windows"])
+    r = Recording(inputs=[x], outputs=[y, index])
+    r.append("max_pool2d", y, index, x, 2, 2, 2, 2, 0, 0, 1, 1)
+    remove_dead_code(r)
+    assert kernels(r) == ["max_pool2d"]
+
+
 def test_writes_to_state_are_never_dead():
     x, state = array(4), array(4)
     r = Recording(inputs=[x], state=[state])

@@ -57,6 +57,9 @@ def test_the_largest_value_and_its_place(window, ceil, dtype):
         x[0, 0, 0], x[0, 2, 3], x[-1, -2:, -3:] = -np.inf, np.nan, -np.inf
         shape = shapes(window, size, ceil)
         twin, whole, parts = run("max_pool2d", (np.empty(shape, dtype), np.empty(shape, np.int64)), x, *WINDOWS[window])
+        alone = run("largest_of_windows", (np.empty(shape, dtype),), x, *WINDOWS[window])
+        for (found,) in alone:
+            np.testing.assert_array_equal(found, twin[0])
         for found in (whole, parts):
             np.testing.assert_array_equal(found[0], twin[0])
             np.testing.assert_array_equal(found[1], twin[1])
