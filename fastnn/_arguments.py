@@ -23,7 +23,8 @@ def number(name: str, value: Any, low: float = -inf, high: float = inf, above: f
     if kind is not float and kind is not int and (not isinstance(value, Real) or isinstance(value, (bool, np.bool_))):
         raise DTypeError(f"{name} must be a number, got {shown(value)}")
     if not low <= value <= high or (above is not None and not value > above):
-        raise ArgumentError(f"{name} must {_bounds(low, high, above)}, got {value}")
+        wanted = "be finite" if abs(value) == inf and max(-low, high) == LARGEST else _bounds(low, high, above)
+        raise ArgumentError(f"{name} must {wanted}, got {value}")
     return float(value)
 
 
@@ -31,7 +32,7 @@ def _bounds(low: float, high: float, above: float | None) -> str:
     if above is not None:
         return f"be above {above:g}" + (f" and at most {high:g}" if high < LARGEST else "")
     if low <= -LARGEST and high >= LARGEST:
-        return "be a finite number" if high == LARGEST else "be a number"
+        return "be a number"
     if high >= LARGEST:
         return f"be at least {low:g}"
     return f"lie between {low:g} and {high:g}"

@@ -187,7 +187,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     fan = fan_in_and_fan_out(tensor)[FANS.index(choice("mode", mode, FANS))]
-    return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
+    return calculate_gain(nonlinearity, _finite("a", a)) / math.sqrt(max(fan, 1))
 
 
 def _uniform(tensor: Tensor, std: float, generator: Generator | None) -> Tensor:
