@@ -15,7 +15,7 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, constant, fma, lanewise, splat
+from ._formula import V, constant, fma, lanewise, splat, where
 from ._host import NV
 from ._peak import CHAINS
 from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
@@ -64,31 +64,31 @@ class _Tile:
         masks: list[ir.Value | None] = [None] * self.vectors
         if self.masked:
             masks[-1] = _lane_mask(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
-        bases = self._rows(operands, "base")
-        for base in bases:
-            _prefetch(b, base, write=True)
+        bases, targets = self._rows(operands, "base"), self._rows(operands, "c")
+        for target in targets:
+            _prefetch(b, target, write=True)
         totals = self._products(operands, masks)
-        step = lanes * self.bytes
-        places = [b.add(row, I64(v * step)) for row in self._rows(operands, "c") for v in range(self.vectors)]
-        alpha = V(b, splat(b, operands["alpha"], lanes))
+        offsets = [I64(v * lanes * self.bytes) for v in range(self.vectors)]
+        places = [b.add(target, offset) for target in targets for offset in offsets]
+        alpha, beta, least = (V(b, splat(b, operands[name], lanes)) for name in ("alpha", "beta", "least"))
+
+        def store(results: list[V]) -> None:
+            for n, (result, place) in enumerate(zip(results, places, strict=True)):
+                self._store(where(result < least, least, result).value, place, masks[n % self.vectors])
+
         with b.if_else(b.fcmp_ordered("==", operands["beta"], ir.Constant(self.item, 0.0))) as (fresh, added):
             with fresh:
-                self._store_all([alpha * V(b, total) for total in totals], places, masks)
+                store([alpha * V(b, total) for total in totals])
             with added:
-                beta = V(b, splat(b, operands["beta"], lanes))
-                beneath = [self._load(b.add(row, I64(v * step)), masks[v]) for row in bases for v in range(self.vectors)]
+                beneath = [self._load(b.add(base, offset), masks[v]) for base in bases for v, offset in enumerate(offsets)]
                 results = [fma(V(b, x), beta, alpha * V(b, total)) for x, total in zip(beneath, totals, strict=True)]
-                self._store_all(results, places, masks)  # after all loads: the last two rows may be one
+                store(results)  # after all loads: the last two rows may be one
 
     def _rows(self, operands: dict[str, ir.Value], name: str) -> list[ir.Value]:
         """The addresses of a matrix's rows; of an odd number of rows the last stands for two."""
         b, step = self.b, operands[f"{name}_row"]
         offsets = [b.mul(I64(i), step) for i in range(self.rows - 1)] + [b.mul(b.sub(operands["rows"], I64(1)), step)]
         return [b.add(operands[name], offset) for offset in offsets]
-
-    def _store_all(self, values: list[V], places: list[ir.Value], masks: list[ir.Value | None]) -> None:
-        for n, (value, place) in enumerate(zip(values, places, strict=True)):
-            self._store(value.value, place, masks[n % self.vectors])
 
     def _products(self, operands: dict[str, ir.Value], masks: list[ir.Value | None]) -> list[ir.Value]:
         """The loop over k; returns the accumulators."""
@@ -117,14 +117,17 @@ class _Tile:
         return totals
 
     def _carry(self, operands: dict[str, ir.Value], n: ir.Value) -> None:
-        """Copy the n-th vector of the panels that come next: a row of them lies in one piece and goes to one panel after the other."""
+        """Copy the n-th vector of the panels that come next, row by row."""
         b, step, vectors = self.b, self.vector.count * self.bytes, GROUP * NV
         row, v = b.sdiv(n, I64(vectors)), b.srem(n, I64(vectors))
-        source = b.add(operands["from"], b.add(b.mul(row, operands["from_row"]), b.mul(v, I64(step))))
+        panel, within = b.sdiv(v, I64(NV)), b.mul(b.srem(v, I64(NV)), I64(step))
+
+        def place(start: str, panel_step: ir.Value, row_step: ir.Value) -> ir.Value:
+            return b.add(b.add(operands[start], b.mul(panel, panel_step)), b.add(b.mul(row, row_step), within))
+
+        source = place("from", operands["from_panel"], operands["from_row"])
         _prefetch(b, b.add(source, b.mul(I64(AHEAD), operands["from_row"])))
-        panel = b.add(operands["to"], b.mul(b.sdiv(v, I64(NV)), operands["to_panel"]))
-        place = b.add(b.mul(row, I64(NV * step)), b.mul(b.srem(v, I64(NV)), I64(step)))
-        self._store(self._load(source, None), b.add(panel, place), None)
+        self._store(self._load(source, None), place("to", operands["to_panel"], I64(NV * step)), None)
 
     def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:
         """One step of k: each item of A at the addresses `lefts`, times the row of B at `right`, added to the totals."""
@@ -143,20 +146,21 @@ def _prefetch(b: ir.IRBuilder, address: ir.Value, write: bool = False, level: in
     _masked(b, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(int(write)), I32(4 - level), I32(1)])
 
 
-NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta")
-CARRIED = ("from", "from_row", "to", "to_panel")
+NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta", "least")
+CARRIED = ("from", "from_row", "from_panel", "to", "to_panel")
 
 
 @intrinsic
 def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: Any, c_row: Any, base: Any, base_row: Any, depth: Any,
-         rows: Any, cols: Any, alpha: Any, beta: Any, source: Any, source_row: Any, target: Any, target_panel: Any) -> Any:  # fmt: skip
-    """c = alpha a b + beta base for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR.
+         rows: Any, cols: Any, alpha: Any, beta: Any, least: Any, source: Any, source_row: Any, source_panel: Any,
+         target: Any, target_panel: Any) -> Any:  # fmt: skip
+    """c = max(alpha a b + beta base, least) for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR.
 
     a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c and base: (rows, cols) contiguous rows. With a `target` other than 0,
-    the tile is a whole one and also copies depth / (GROUP NV) rows of `source` there, each GROUP NR items for as many panels.
+    the tile is a whole one and also copies depth / (GROUP NV) rows of `source` there, of GROUP panels side by side.
     """
     item = LLVM_ITEMS[alpha]
-    sig = signature(types.none, *[types.int64] * 12, alpha, alpha, *[types.int64] * 4)
+    sig = signature(types.none, *[types.int64] * 12, alpha, alpha, alpha, *[types.int64] * 5)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         operands = dict(zip(NAMES, values, strict=False))

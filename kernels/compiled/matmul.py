@@ -5,6 +5,8 @@ panel of B (KC x NR) at a time, copied by the first tile that reads it, or befor
 among workers, and its order follows from K alone: results are bitwise the same for any number of workers, and for any share of the rows.
 """
 
+import numpy as np
+
 from .. import _host
 from .._compiler import subroutine
 from .._epilogue import finish
@@ -12,14 +14,17 @@ from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, 
 from .._pack import pack_crosswise, pack_lengthwise
 from .._simd import inlined, width
 from .._tile import GROUP, NV, address, copy_row, peek, poke, stack_buffer, tile, tile_rows
+from ..reference.matmul import EPILOGUES
 
 MR = tile_rows()
+RELU = EPILOGUES.index("relu")  # the epilogue that tiles apply to what is still in registers
 KC_BYTES = 2048  # most bytes of one row of a block along K: the longer, the less often C is read and written again
 A_BLOCK_BYTES = min(_host.cache_bytes(2) * 5 // 8, 640 << 10)  # the rest of the level-2 cache is for a panel of B and tiles of C
 B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
 SLACK = 4096  # what the last panel of a block is overrun by
 FEW_TILES = 4  # so few tiles using a panel do not repay a copy
 IN_CACHE = 32 << 10  # bytes of B that need no copy
+PANELS_IN_CACHE = 4 << 20  # the same for panels that come from afar only where they do not stay near
 PAGE = 4096
 ROW_BLOCK = 4096  # items of a single row of C that stay in the level-1 cache while K runs by
 
@@ -136,7 +141,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
 
     b_rows_contiguous = b_col == item or N == 1
     vector = M == 1 and (b_rows_contiguous or (b_row == item and a_col == item))
-    pack_b = not b_rows_contiguous or (not packed and M > FEW_TILES * MR and K * N * item > IN_CACHE)
+    pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > (PANELS_IN_CACHE if packed else IN_CACHE))
     pack_a = N > FEW_TILES * NR and M > MR and (a_col >= PAGE or a_row % PAGE == 0 or M * K * item > A_BLOCK_BYTES)
     KC = max(K, 1)  # it follows from K alone, so that rows come out the same in any company
     if K * item > KC_BYTES:  # steps of nearly equal depth, in whole vectors
@@ -165,6 +170,8 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                 finished(epilogue, place, c_row, beside, extra_row, 1, min(cols, n_stop - j), alpha)
         for kk in range(0, 0 if vector else max(K, 1), KC):
             depth = min(KC, K - kk)
+            last = kk + depth == K
+            least = c.dtype.type(0 if last and epilogue == RELU else -np.inf)
             base_now, base_row_now, base_panel_now, beta_now = base_at, base_row, base_panel, beta
             if kk > 0:
                 base_now, base_row_now, base_panel_now, beta_now = c_at, c_row, c_panel, one
@@ -180,19 +187,19 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                 carried = 0
                 for jj in range(n_start, n_stop, GROUP * NR):
                     jj_stop = min(jj + GROUP * NR, n_stop)
-                    source, spare = b_at + kk * b_row + jj * b_col, 0
+                    source, spare = b_at + kk * b_row + jj // NR * b_panel, 0
                     if pack_b and b_rows_contiguous:
                         for k in range(carried, depth):
                             for j in range(0, jj_stop - jj, NR):
                                 target, cols = bbuf + j // NR * panel + k * NR * item, min(NR, jj_stop - jj - j)
-                                copy_row(target, source + k * b_row + j * item, cols, one)
+                                copy_row(target, source + k * b_row + j // NR * b_panel, cols, one)
                         carried = 0
                         if jj + 2 * GROUP * NR <= n_stop:
                             spare = buffers + (GROUP * panel if bbuf == buffers else 0)
                     elif pack_b:
                         for j in range(0, jj_stop - jj, NR):
                             target, cols = bbuf + j // NR * panel, min(NR, jj_stop - jj - j)
-                            pack(target, NR * item, source + j * b_col, b_row, b_col, cols, depth, W * b_col, c)
+                            pack(target, NR * item, source + j // NR * b_panel, b_row, b_col, cols, depth, W * b_col, c)
                     for j in range(jj, jj_stop, NR):
                         cols = min(NR, jj_stop - j)
                         b_now, b_row_now = b_at + kk * b_row + j // NR * b_panel, b_row
@@ -209,13 +216,13 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                             portion = depth // (GROUP * NV)
                             carries = spare != 0 and rows == MR and carried + portion <= depth
                             tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, depth, rows, cols,
-                                 alpha, beta_now, source + GROUP * NR * item + carried * b_row, b_row,
+                                 alpha, beta_now, least, source + GROUP * b_panel + carried * b_row, b_row, b_panel,
                                  spare + carried * NR * item if carries else 0, panel)  # fmt: skip
                             if carries:
                                 carried += portion
                             at += depth * PR * item
                             i += rows
-                        if epilogue != 0 and kk + depth == K:
+                        if last and epilogue != 0 and epilogue != RELU:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
                             finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols, alpha)
                     if spare != 0:
