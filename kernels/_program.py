@@ -15,6 +15,7 @@ from ._team import LINE, get_num_threads, team
 
 SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
 WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
+COPYING_PAYS = 32 << 10  # bytes up to which a copy costs less than telling every instruction where to look
 TRYING_PAYS = 4_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
 TRIALS = 6  # runs, in turns by all workers and by one, whose shortest times decide
 TRUST = 20  # how much longer than the trials took their outcome is relied on
@@ -73,12 +74,17 @@ INTERPRET = Kernel("interpret", "execution", _interpret)
 
 
 class _Ready:
-    """What one number of workers does, encoded: kernels not used before are compiled now."""
+    """What one number of workers does, encoded: kernels not used before are compiled now.
 
-    def __init__(self, workers: Sequence[Sequence[Turn]]) -> None:
+    What lies in `moving` may be looked for elsewhere in each run: see `point`.
+    """
+
+    def __init__(self, workers: Sequence[Sequence[Turn]], moving: np.ndarray[Any, Any] | None) -> None:
         turns = [turn for worker in workers for turn in worker]
         table = np.zeros((len(turns), 4), np.int64)
         records: dict[int, Any] = {}
+        self.address = 0 if moving is None else address_of(moving)
+        self.pointers: list[tuple[Any, int, int]] = []  # records, the words of them that lie in `moving`, and how far from its start
         for i, turn in enumerate(turns):
             if turn is None:
                 continue
@@ -88,6 +94,9 @@ class _Ready:
                 record = as_record(kernel.signature.encode(operands))
                 entry = kernel.entry(kernel.signature.dtypes(operands))
                 records[key] = ctypes.cast(entry, ctypes.c_void_p).value, ctypes.addressof(record), record
+                for word in kernel.signature.pointers() if moving is not None else ():
+                    if 0 <= record[word] - self.address < moving.nbytes:
+                        self.pointers.append((record, word, record[word] - self.address))
             table[i] = *records[key][:2], turn.part, turn.parts
         starts = np.cumsum([0, *map(len, workers)])
         self.meeting = np.zeros(2 * LINE, np.int64)
@@ -98,6 +107,13 @@ class _Ready:
         # what the entry is called with, ready for ctypes: the record, and that its caller is part 0 of 1
         self.arguments = ctypes.c_void_p(ctypes.addressof(self.call)), ctypes.c_int64(0), ctypes.c_int64(1)
         self.kept = table, starts, turns, records
+
+    def point(self, address: int) -> None:
+        """Look for what lies in `moving` at this address."""
+        if address != self.address:
+            for record, word, offset in self.pointers:
+                record[word] = address + offset
+            self.address = address
 
     def repeated(self, repeat: int) -> None:
         """Set how many times over the program is run."""
@@ -131,6 +147,11 @@ class _Choice:
             self.until = time.perf_counter() + TRUST * self.spent
 
 
+def address_of(array: np.ndarray[Any, Any]) -> int:
+    """The address of the first item."""
+    return int(array.__array_interface__["data"][0])
+
+
 class Program:
     """Instructions made ready to run.
 
@@ -142,10 +163,20 @@ class Program:
         How several workers share it out; None if one does it all. The result must be the same.
     cycles
         What one worker needs for it, at least.
+    moving
+        A contiguous array that the program only reads; a run may read another one of the same layout in its place.
     """
 
-    def __init__(self, instructions: Sequence[Instruction], division: Division | None = None, cycles: float = math.inf) -> None:
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        division: Division | None = None,
+        cycles: float = math.inf,
+        moving: np.ndarray[Any, Any] | None = None,
+    ) -> None:
         self.instructions = list(instructions)
+        self.moving = moving
+        self.address = 0 if moving is None else address_of(moving)
         self.division = division
         self.cycles = cycles
         self._ready: dict[int, _Ready] = {}
@@ -158,8 +189,20 @@ class Program:
     def _made_ready(self, parts: int) -> _Ready:
         ready = self._ready.get(parts)
         if ready is None:
-            ready = self._ready[parts] = _Ready(self.turns(parts))
+            ready = self._ready[parts] = _Ready(self.turns(parts), self.moving)
         return ready
+
+    def run_on(self, values: np.ndarray[Any, Any]) -> None:
+        """Run once, with what `moving` should hold in `values`; it is copied unless compiled code can read it where it is."""
+        if values.nbytes <= COPYING_PAYS or not (values.flags.c_contiguous and values.flags.aligned) or _registry._backend == "numpy":
+            self.moving[...] = values
+            self.run()
+            return
+        home, self.address = self.address, address_of(values)
+        try:
+            self.run()
+        finally:
+            self.address = home
 
     def run(self, repeat: int = 1) -> None:
         """Run all instructions, `repeat` times over, on the backend in use."""
@@ -184,6 +227,7 @@ class Program:
 
     def _run_alone(self, repeat: int) -> None:
         ready = self._ready.get(1) or self._made_ready(1)
+        ready.point(self.address)
         ready.repeated(repeat)
         ready.entry(*ready.arguments)
 
@@ -191,6 +235,7 @@ class Program:
         """Run on several workers, or alone if there are none; returns which."""
         ready = self._ready.get(parts) or self._made_ready(parts)
         ready.meeting[0] = 0
+        ready.point(self.address)
         ready.repeated(repeat)
         if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=repeat * self.cycles >= WAKING_PAYS):
             return True

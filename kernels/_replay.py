@@ -18,7 +18,7 @@ import numpy as np
 from ._builtin import RECORD as RECORD_WORD
 from ._builtin import builtin, possible
 from ._registry import Kernel, as_record
-from ._signature import NEST, Array, Ints, Signature
+from ._signature import Ints
 from ._team import get_num_threads, launch
 
 # Where the fields of an array stand, in bytes behind the header that all Python objects have; a plan's flags and masks.
@@ -174,22 +174,10 @@ def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], ori
         plan[at : at + 6] = 1, id(x.dtype), x.ndim, WRITEABLE_FLAG * (i < kernel.signature.outputs), low - start, high - start
         for d, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
             plan[at + STRIDES_OF - 1 - 2 * d], plan[at + STRIDES_OF - 2 - 2 * d] = size, stride
-    pairs = list(zip(_addresses(kernel.signature), origins, strict=True))
+    pairs = list(zip(kernel.signature.pointers(), origins, strict=True))
     plan[PATCHES] = len(pairs)
     plan[PATCHES_AT : PATCHES_AT + 2 * len(pairs)] = np.array(pairs).ravel()
     return plan
-
-
-def _addresses(signature: Signature) -> list[int]:
-    """The places of the arrays' addresses in a record."""
-    found = []
-    place = NEST if signature.nested else 0
-    for parameter in signature.kinds:
-        if isinstance(parameter, Array):
-            found.append(place)
-            place += {"elementwise": NEST, "contiguous": len(parameter.dims), "strided": 2 * len(parameter.dims)}[parameter.layout]
-        place += 1
-    return found
 
 
 def _start(x: np.ndarray[Any, Any]) -> int:

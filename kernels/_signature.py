@@ -164,6 +164,17 @@ class Signature:
                     words.extend(value.strides)
         return words
 
+    def pointers(self) -> list[int]:
+        """The places of the arrays' addresses in a record."""
+        found = []
+        place = NEST if self.nested else 0
+        for parameter in self.kinds:
+            if isinstance(parameter, Array):
+                found.append(place)
+                place += {"elementwise": NEST, "contiguous": len(parameter.dims), "strided": 2 * len(parameter.dims)}[parameter.layout]
+            place += 1
+        return found
+
     def validate(self, operands: Sequence[Any]) -> None:
         """Raise a typed error unless `operands` fit this signature."""
         if len(operands) != len(self.kinds):

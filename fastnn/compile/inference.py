@@ -24,7 +24,7 @@ class _Plans(threading.local):
 
     def __init__(self) -> None:
         self.by_kinds: dict[Any, Plan] = {}
-        self.by_shape: dict[tuple[int, ...], tuple[Array, Callable[[], None], Array]] = {}
+        self.by_shape: dict[tuple[int, ...], tuple[Callable[[Array], None], Array]] = {}
 
 
 class InferenceModel:
@@ -69,9 +69,8 @@ class InferenceModel:
         if len(inputs) == 1 and type(x := inputs[0]) is np.ndarray and x.dtype == self.dtype:
             ready = self._plans.by_shape.get(x.shape)
             if ready is not None:
-                place, run, output = ready
-                place[...] = x
-                run()
+                run_on, output = ready
+                run_on(x)
                 return output.copy()
         values = tuple([x.data if isinstance(x, Tensor) else as_array(x, "input") for x in inputs])
         plan = self._plan(values)
@@ -96,8 +95,8 @@ class InferenceModel:
                 plans.clear()
                 self._plans.by_shape.clear()
             plans[key] = plan
-            if len(values) == len(plan.outputs) == 1 and values[0].dtype == self.dtype:
-                self._plans.by_shape[values[0].shape] = plan.inputs[0], plan.program.run, plan.outputs[0]
+            if len(plan.outputs) == 1 and plan.program.moving is not None and values[0].dtype == self.dtype:
+                self._plans.by_shape[values[0].shape] = plan.program.run_on, plan.outputs[0]
         return plan
 
     def _record(self, values: tuple[Array, ...]) -> Recording:

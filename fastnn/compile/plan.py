@@ -11,7 +11,7 @@ from ..errors import StateError
 from ..kernels import Program
 from ..tensor import Array
 from .describe import describe
-from .memory import counterpart, root
+from .memory import counterpart, overlap, root
 from .passes import (
     fold_constants,
     forward_copies,
@@ -80,8 +80,13 @@ class Plan:
         self.inputs: list[Array] = recording.inputs
         self.outputs: list[Array] = recording.outputs
         self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
-        self.program: Program = scheduled(recording.instructions, self.examples)
+        self.program: Program = scheduled(recording.instructions, self.examples, self._moving())
         self.guards = [(*self._source(a), check) for a, check in recording.guards]
+
+    def _moving(self) -> Array | None:
+        """The input that a run may read elsewhere: a single one, unless it is part of what the program returns."""
+        alone = len(self.inputs) == 1 and not any(overlap(self.inputs[0], y) for y in self.outputs)
+        return self.inputs[0] if alone else None
 
     def _source(self, array: Array) -> tuple[int, Callable[[Array], Array]]:
         """Which input `array` is a view of, and how to see the same part of given values of that input."""

@@ -130,3 +130,30 @@ def test_a_live_program_follows_training_and_moved_parameters():
     optimizer = fastnn.optim.SGD(model.parameters(), lr=0.1)
     fastnn.compile_training(model, lambda output, target: (output**2).mean(), optimizer)(x, x)
     np.testing.assert_allclose(live(x), evaluated(model, x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_large_inputs_are_read_where_they_are(threads):
+    fastnn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(40, 40), nn.ReLU(), nn.Residual(nn.Linear(40, 40)), nn.Linear(40, 3))
+    infer = fastnn.compile_inference(model)
+    rng = np.random.default_rng(0)
+    with fastnn.threads(threads):
+        infer(np.zeros((2000, 40), np.float32))
+        place = infer.plan(np.zeros((2000, 40), np.float32)).inputs[0]
+        for x in (rng.normal(size=(2000, 40)), rng.normal(size=(40, 2000)).T, rng.normal(size=(4000, 40))[::2]):
+            x = np.asarray(x, np.float32) if x.flags.c_contiguous else x.astype(np.float32, order="K")
+            place[...] = np.nan
+            with fastnn.no_grad():
+                expected = model(np.ascontiguousarray(x)).numpy()
+            np.testing.assert_allclose(infer(x), expected, rtol=1e-5, atol=1e-6)
+            assert np.isnan(place).all() == x.flags.c_contiguous
+            with fastnn.use_backend("numpy"):
+                np.testing.assert_allclose(infer(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_input_that_is_the_output_is_copied():
+    infer = fastnn.compile_inference(nn.Flatten())
+    for value in (1.0, 2.0):
+        x = np.full((300, 10, 10), value, np.float32)
+        np.testing.assert_array_equal(infer(x), x.reshape(300, 100))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...kernels import KERNELS, Instruction, Program, Turn, Work
+from ...tensor import Array
 from ..cost import cost
 from ..memory import Range, extent
 from ..slices import Slices, by_examples, repeatable, slices
@@ -37,10 +38,13 @@ class Access(NamedTuple):
     owner: Owner
 
 
-def scheduled(instructions: Sequence[Instruction], examples: int) -> Program:
-    """Instructions, of which many work on a batch of `examples`, as a program that any number of workers may share."""
+def scheduled(instructions: Sequence[Instruction], examples: int, moving: Array | None = None) -> Program:
+    """Instructions, of which many work on a batch of `examples`, as a program that any number of workers may share.
+
+    What `moving` holds, which nobody writes, may lie elsewhere in each run.
+    """
     cycles = sum(cost(i).cycles for i in instructions)
-    return Program(instructions, lambda parts: divide(instructions, examples, parts).workers, cycles)
+    return Program(instructions, lambda parts: divide(instructions, examples, parts).workers, cycles, moving)
 
 
 def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Division:
