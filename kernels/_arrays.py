@@ -13,18 +13,19 @@ import numpy as np
 from . import _registry, _team
 from ._errors import DTypeError, ShapeError
 from ._registry import KERNELS, Kernel, as_record
-from ._replay import Replay
+from ._replay import IF_AWAKE, Replay
 from ._signature import KINDS
 
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
+ROW_BYTES = 1 << 18  # from here on, structured kernels take longer than a thread that is awake already needs to join in
 SHARED_FLOPS = 1 << 23  # the same for products
 
 
-def share(kernel: Kernel, operands: tuple[Any, ...], large: bool) -> None:
+def share(kernel: Kernel, operands: tuple[Any, ...], large: int) -> None:
     """Run a kernel on operands that fit its signature, `large` work on all threads."""
     signature = kernel.signature
     record = as_record(signature.encode(operands))
-    _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1)
+    _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1, large != IF_AWAKE)
 
 
 def run(name: str, *operands: Any) -> None:
@@ -36,11 +37,14 @@ def run(name: str, *operands: Any) -> None:
         share(kernel, operands, is_large(name, operands))
 
 
-def is_large(name: str, operands: tuple[Any, ...]) -> bool:
-    """Whether a call is worth more than one thread."""
+def is_large(name: str, operands: tuple[Any, ...]) -> int:
+    """Whether a call is worth more than one thread: 0, 1, or `IF_AWAKE`."""
     if name == "gemm":
         return 2 * operands[0].size * operands[1].shape[-1] >= SHARED_FLOPS
-    return sum([a.nbytes for a in operands if isinstance(a, np.ndarray)]) >= SHARED_BYTES
+    size = sum([a.nbytes for a in operands if isinstance(a, np.ndarray)])
+    if size >= SHARED_BYTES:
+        return 1
+    return IF_AWAKE if size >= ROW_BYTES and not KERNELS[name].signature.nested else 0
 
 
 def function(name: str) -> Callable[..., None]:

@@ -53,14 +53,14 @@ class _Columns(Loop):
         self.rows, self.columns = self.shapes[self.matrices[0]]
 
     def emit(self) -> None:
-        b, low, high = self.b, self.numbers["low"], self.numbers["high"]
-        wide = self.lanes * (_host.isa().registers // 8)
-        groups = b.add(low, self.rounded(b.sub(high, low), wide))
-        singles = b.add(low, self.rounded(b.sub(high, low), self.lanes))
-        with self.each(low, groups, wide) as (j, _):
-            self.down(j, wide)
-        with self.each(groups, singles, self.lanes) as (j, _):
-            self.down(j, self.lanes)
+        b, singles, high = self.b, self.numbers["low"], self.numbers["high"]
+        vectors = _host.isa().registers // 8
+        while vectors:  # 4, 2 and 1 where there are 32 registers
+            start, width = singles, vectors * self.lanes
+            singles = b.add(start, self.rounded(b.sub(high, start), width))
+            with self.each(start, singles, width) as (j, _):
+                self.down(j, width)
+            vectors //= 2
         self.edge(singles, high, lambda mask: self.down(singles, self.lanes, mask))
 
     def down(self, j: ir.Value, lanes: int, mask: ir.Value | None = None) -> None:

@@ -36,6 +36,7 @@ PATCHES_AT = OPERANDS_AT + MOST_OPERANDS * OPERAND
 RECORD_AT = PATCHES_AT + 2 * MOST_OPERANDS
 MOST_WORDS = 160
 PLAN = RECORD_AT + MOST_WORDS
+IF_AWAKE = 2  # work that is shared among threads that are awake, and does not repay waking them
 PLANS = 4  # how many patterns of one function are known at a time
 
 HEAD = object.__basicsize__
@@ -101,14 +102,15 @@ class Replay:
         replay(plans, id(operands) + ITEMS, cell)
         outcome: int = words[0]
         if outcome > 1:
-            launch(entries[outcome - 2], _cell.record, get_num_threads())
+            entry, wake = entries[outcome - 2]
+            launch(entry, _cell.record, get_num_threads(), wake)
         return outcome > 0
 
     def learn(
         self,
         operands: tuple[Any, ...],
         kernel: Kernel,
-        large: bool,
+        large: int,
         given: tuple[Any, ...] | None = None,
         origins: Sequence[int] | None = None,
         exclusive: bool = False,
@@ -120,7 +122,7 @@ class Replay:
         operands
             What the function was called with.
         large
-            Whether the work is shared among threads.
+            Whether the work is shared among threads: 0, 1, or `IF_AWAKE`.
         given, origins
             What the kernel gets, if not that: arrays that begin where the operands with the numbers `origins` do, and numbers.
         exclusive
@@ -141,7 +143,7 @@ class Replay:
             table[p] = plan
             record = as_record(REPLAY.signature.encode((table,)))
             entries, kept = (list(self._known.entries), list(self._known.kept)) if self._known else ([None] * PLANS, [None] * (PLANS + 1))
-            entries[p] = entry
+            entries[p] = entry, large != IF_AWAKE
             kept[p] = [x for x in operands if not isinstance(x, np.ndarray)]  # so that no other object gets the address of a number
             kept[PLANS] = (table, record)
             self._table, self._learned = table, self._learned + 1

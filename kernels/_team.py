@@ -158,12 +158,12 @@ def team(size: int) -> Team:
     return _team
 
 
-def launch(entry: Any, record: Any, parts: int) -> None:
-    """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy."""
+def launch(entry: Any, record: Any, parts: int, wake: bool = True) -> None:
+    """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy, or asleep and not to be woken."""
     if parts > 1:
         import ctypes
 
         address = ctypes.cast(entry, ctypes.c_void_p).value
-        if address is not None and team(parts).run(address, ctypes.addressof(record), parts):
+        if address is not None and team(parts).run(address, ctypes.addressof(record), parts, wake):
             return
     entry(record, 0, 1)

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from fastnn.kernels import _builtin, _replay
+from fastnn.kernels._arrays import is_large
 
 from fastnn import kernels
 from fastnn.errors import FastnnError
@@ -232,3 +233,18 @@ def test_large_work_is_left_to_the_team():
 
 def test_headers_are_readable_on_this_machine():
     assert _replay.readable()
+
+
+def test_structured_work_of_middling_size_is_shared_by_workers_who_are_awake():
+    x = np.random.default_rng(0).standard_normal((128, 500)).astype(np.float32)
+    assert is_large("softmax", (x, x)) == _replay.IF_AWAKE
+    assert is_large("exp", (x, x)) == is_large("softmax", (x[:50], x[:50])) == 0
+    assert is_large("exp", (np.tile(x, (4, 1)),) * 2) == 1
+    alone, shared = np.empty_like(x), np.empty_like(x)
+    with kernels.threads(1):
+        kernels.softmax(alone, x)
+    for _ in range(20):
+        shared[:] = 0
+        with kernels.threads(2):
+            kernels.softmax(shared, x)
+        np.testing.assert_array_equal(shared, alone)
