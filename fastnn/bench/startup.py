@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -11,9 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..errors import FastnnError
+from . import torch_nets
 from .case import Setting
 from .run import row
 
@@ -29,13 +32,13 @@ rng = np.random.default_rng(0)
 x = rng.standard_normal(({BATCH}, {SIZES[0]}), dtype=np.float32)
 y = rng.integers(0, {SIZES[-1]}, {BATCH})
 """
-OURS = f"""
+OURS = f"""{DATA}
 import fastnn
 model = fastnn.models.mlp({SIZES[0]}, {SIZES[1:-1]}, {SIZES[-1]})
 step = fastnn.compile_training(model, "cross_entropy", fastnn.optim.Adam(model.parameters()))
 loss = step(x, y)
 """
-TORCH = f"""
+TORCH = f"""{DATA}
 import torch
 torch.set_num_threads(THREADS)
 sizes = {SIZES}
@@ -47,7 +50,7 @@ loss.backward()
 optimizer.step()
 loss = loss.item()
 """
-JAX = f"""
+JAX = f"""{DATA}
 import jax, jax.numpy as jnp
 sizes = {SIZES}
 parameters = [(jnp.asarray(rng.standard_normal((i, o), dtype=np.float32) / i**0.5), jnp.zeros(o)) for i, o in zip(sizes, sizes[1:])]
@@ -67,11 +70,35 @@ def step(parameters, m, v):
 zeros = jax.tree_util.tree_map(jnp.zeros_like, parameters)
 loss = float(step(parameters, zeros, zeros)[3])
 """
-SKLEARN = f"""
+SKLEARN = f"""{DATA}
 from sklearn.neural_network import MLPClassifier
 model = MLPClassifier({SIZES[1:-1]}, batch_size={BATCH})
 model.partial_fit(x, y, classes=np.arange({SIZES[-1]}))
 loss = model.loss_
+"""
+IMAGES = """
+import numpy as np
+rng = np.random.default_rng(0)
+x = rng.standard_normal((64, 3, 32, 32), dtype=np.float32)
+y = rng.integers(0, 10, 64)
+"""
+OUR_RESNET = f"""{IMAGES}
+import fastnn
+model = fastnn.models.resnet20()
+step = fastnn.compile_training(model, "cross_entropy", fastnn.optim.Adam(model.parameters()))
+loss = step(x, y)
+"""
+TORCH_RESNET = f"""
+{inspect.getsource(torch_nets).replace('from __future__ import annotations', '')}
+{IMAGES}
+import torch
+torch.set_num_threads(THREADS)
+model = resnet20(torch)
+optimizer = torch.optim.Adam(model.parameters())
+loss = torch.nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y))
+loss.backward()
+optimizer.step()
+loss = loss.item()
 """
 REPORT = """
 import json, resource, sys
@@ -82,7 +109,11 @@ except (OSError, StopIteration):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps({"loss": float(loss), "peak": peak, "numba": "numba" in sys.modules}), flush=True)
 """
-PEERS = {"PyTorch": ("torch", TORCH), "JAX": ("jax", JAX), "scikit-learn": ("sklearn", SKLEARN)}
+PACKAGES = {"fastnn": "fastnn", "PyTorch": "torch", "JAX": "jax", "scikit-learn": "sklearn"}
+NETS = {
+    f"MLP {'-'.join(map(str, SIZES))}": {"fastnn": OURS, "PyTorch": TORCH, "JAX": JAX, "scikit-learn": SKLEARN},
+    "ResNet-20 32x32, batch 64": {"fastnn": OUR_RESNET, "PyTorch": TORCH_RESNET},
+}
 
 
 def run_once(body: str, threads: int, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -92,7 +123,7 @@ def run_once(body: str, threads: int, environment: Mapping[str, str] | None = No
     """
     count = str(threads)
     limits = dict.fromkeys(("FASTNN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), count)
-    code = f"THREADS = {threads}\n{DATA}{body}{REPORT}"
+    code = f"THREADS = {threads}\n{body}{REPORT}"
     start = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -114,41 +145,42 @@ def run_once(body: str, threads: int, environment: Mapping[str, str] | None = No
     return found
 
 
-def _warm(threads: int) -> dict[str, Any]:
-    result = run_once(OURS, threads)
+def _warm(body: str, threads: int) -> dict[str, Any]:
+    result = run_once(body, threads)
     if result["numba"]:
         raise FastnnError("a process with a warm cache has imported Numba")
     return result
 
 
-def _cold(threads: int) -> dict[str, Any]:
+def _cold(body: str, threads: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        return run_once(OURS, threads, {"FASTNN_CACHE_DIR": folder})
+        return run_once(body, threads, {"FASTNN_CACHE_DIR": folder})
 
 
 def rows(setting: Setting, only: str | None, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Two rows: everybody with what they keep between processes, and ours with nothing kept."""
-    name = f"MLP {'-'.join(map(str, SIZES))}, first step"
+    """Two rows for each net: everybody with what they keep between processes, and ours with nothing kept."""
     found = []
-    contestants: dict[str, Callable[[], dict[str, Any]]] = {"fastnn": lambda: _warm(setting.threads)}
-    absent = {}
-    for who, (package, body) in PEERS.items():
-        if importlib.util.find_spec(package) is None:
-            absent[who] = "not installed"
-        else:
-            contestants[who] = lambda body=body: run_once(body, setting.threads)  # type: ignore[misc]
-    for label, members, missing in (("", contestants, absent), (", empty cache", {"fastnn": lambda: _cold(setting.threads)}, {})):
-        if only is not None and not re.search(only, f"{GROUP} {name}{label}"):
-            continue
-        tell(f"{GROUP}: {name}{label}")
-        if not label:
-            run_once(OURS, setting.threads)  # which fills the cache
-        runs: dict[str, list[dict[str, Any]]] = {who: [] for who in members}
-        for _ in range(QUICK_ROUNDS if setting.quick or label else ROUNDS):
-            for who, once in members.items():
-                runs[who].append(once())
-        result = row(GROUP, name + label, {who: [r["seconds"] for r in rs] for who, rs in runs.items()}, missing, {})
-        for who, rs in runs.items():
-            result["figures"][who]["peak_mb"] = max(r["peak"] for r in rs) / 1e6
-        found.append(result)
+    for net, bodies in NETS.items():
+        ours = bodies["fastnn"]
+        contestants: dict[str, Callable[[], dict[str, Any]]] = {"fastnn": partial(_warm, ours, setting.threads)}
+        absent = {who: "not installed" for who in bodies if importlib.util.find_spec(PACKAGES[who]) is None}
+        for who, body in bodies.items():
+            if who != "fastnn" and who not in absent:
+                contestants[who] = partial(run_once, body, setting.threads)
+        alone: dict[str, Callable[[], dict[str, Any]]] = {"fastnn": partial(_cold, ours, setting.threads)}
+        for label, members, missing in (("", contestants, absent), (", empty cache", alone, {})):
+            name = f"{net}, first step{label}"
+            if only is not None and not re.search(only, f"{GROUP} {name}"):
+                continue
+            tell(f"{GROUP}: {name}")
+            if not label:
+                run_once(ours, setting.threads)  # which fills the cache
+            runs: dict[str, list[dict[str, Any]]] = {who: [] for who in members}
+            for _ in range(QUICK_ROUNDS if setting.quick or label else ROUNDS):
+                for who, once in members.items():
+                    runs[who].append(once())
+            result = row(GROUP, name, {who: [r["seconds"] for r in rs] for who, rs in runs.items()}, missing, {})
+            for who, rs in runs.items():
+                result["figures"][who]["peak_mb"] = max(r["peak"] for r in rs) / 1e6
+            found.append(result)
     return found

@@ -78,9 +78,10 @@ def test_twins_of_convolutional_networks_agree(net):
         assert np.allclose(ours(x).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-4, atol=1e-4)
 
 
-def test_a_fresh_process_takes_a_step_without_numba():
-    startup.run_once(startup.OURS, threads=1)
-    result = startup.run_once(startup.OURS, threads=1)
+@pytest.mark.parametrize("net", startup.NETS)
+def test_a_fresh_process_takes_a_step_without_numba(net):
+    startup.run_once(startup.NETS[net]["fastnn"], threads=1)
+    result = startup.run_once(startup.NETS[net]["fastnn"], threads=1)
     assert not result["numba"]
     assert 2e7 < result["peak"] < 1e9
     assert result["seconds"] > 0
