@@ -89,7 +89,7 @@ step = fastnn.compile_training(model, "cross_entropy", fastnn.optim.Adam(model.p
 loss = step(x, y)
 """
 TORCH_RESNET = f"""
-{inspect.getsource(torch_nets).replace('from __future__ import annotations', '')}
+{inspect.getsource(torch_nets).replace("from __future__ import annotations", "")}
 {IMAGES}
 import torch
 torch.set_num_threads(THREADS)
