@@ -10,6 +10,8 @@ import math
 
 from .._blocks import ceil_div, even_parts
 from .._compiler import by_hand, subroutine
+from .._dots import MOST_ROWS as DOT_ROWS
+from .._dots import TAPS_AT_ONCE, dot_tile
 from .._pixels import settle_pixels
 from .._simd import share, width
 from .._taps import MOST_ROWS, PAIR, tap_tile
@@ -28,6 +30,7 @@ RELU, ADD, ADD_RELU = (EPILOGUES.index(name) for name in ("relu", "add", "add_re
 sum_rows = stack_buffer(SUM_BYTES + ROW)
 edge_rows = stack_buffer(MOST_ROWS * ROW)
 zero_row = stack_buffer(MOST_ROWS * 8)
+TABLE = 64  # bytes before columns of pixels
 
 
 @subroutine
@@ -64,6 +67,32 @@ def _edge_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, e
     tap_tile(edge, ROW, weight, weight_row, pixels, taps, depth, steps, bias, 0, rows, cols, lowest)
     for r in range(rows):
         settle_pixels(c + r * c_row, 1, edge + r * ROW, 0, cols, extra + r * c_row if extra != 0 else 0 * r, floor)
+
+
+@subroutine
+def _copy_columns(columns, pixels, plane, taps, depth, channels, count, item, like):
+    """What `count` pixels are multiplied with, each in a row of its own, in the order of the weight; before it, where rows begin."""
+    for t in range(TAPS_AT_ONCE):
+        poke(columns + t * 8, TABLE + min(t, count - 1) * channels * depth * item)
+    at = columns + TABLE
+    for t in range(count):
+        for c in range(channels):
+            for k in range(depth):
+                poke(at, peek(pixels + t * item + c * plane + peek(taps + k * PAIR + 8, depth), like))
+                at += item
+
+
+@subroutine
+def _last_pixels(c, c_row, weight, weight_row, columns, steps, bias, extra, rows, count, floor, item):
+    """`tap_tile` for a few pixels that would leave most of a register empty: the registers hold taps instead."""
+    for r in range(rows if bias != 0 else 0):
+        for t in range(count):
+            poke(c + r * c_row + t * item, peek(bias + r * item, floor))
+    for r in range(0, rows, DOT_ROWS):
+        height = min(DOT_ROWS, rows - r)
+        dot_tile(c + r * c_row, c_row, weight + r * weight_row, weight_row, 0, columns, 0, columns, count, 1, steps, height, floor)
+    for r in range(rows):
+        settle_pixels(c + r * c_row, 1, c + r * c_row, 0, count, extra + r * c_row if extra != 0 else 0 * r, floor)
 
 
 @subroutine
@@ -108,6 +137,12 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     in_place = direct and KH * KW == 1 and moves[0] * moves[1] == 1 and pad[0] + pad[1] == 0
     in_place = in_place and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
     channels_most = IG if in_place else even_parts(IG, PIXEL_BYTES // (kws_most * copy))
+
+    # The last pixels of a single small image, which is a block for any number of workers.
+    few = area % lanes
+    whole = direct and not in_place and not backwards and N == 1 and area == OH * OW and area <= FEW and khs_most == KH and kws_most == KW
+    if not whole or few > TAPS_AT_ONCE or few * IG * KH * KW * item + TABLE > SUM_BYTES:
+        few = 0
 
     blocks_w, blocks_h, blocks_n = ceil_div(grid_w, cols_most), ceil_div(grid_h, rows_most), ceil_div(N, images_most)
     blocks = blocks_n * blocks_h * blocks_w * groups
@@ -160,6 +195,8 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                         depth = _list_taps(taps, kh, khs, KW, kw, kws, (phase_h, phase_w + phase), low, rows_all, copy, pitch, moves[0],
                                            stride, pad, dilation, backwards, item)  # fmt: skip
                         weights_at, from_at = weights + channel * weight_plane + peek(taps, depth), pixels_at + peek(taps + 8, depth)
+                        if few > 0:
+                            _copy_columns(sums, pixels_at + (count - few) * item, plane, taps, depth, channels, few, item, zero)
                         _chain(taps, depth, weight_plane, plane)
                         r = 0
                         while r < outs:
@@ -172,8 +209,8 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                                 if ends:
                                     beside, least = extra_at + out_shift + r * out_row if extra_at != 0 else 0 * r, floor
                             rows_at, tap_steps = weights_at + r * weight_row, depth * channels
-                            for p in range(0, count, NR):
-                                wide, at = min(NR, count - p), p * item
+                            for p in range(0, count - few, NR):
+                                wide, at = min(NR, count - few - p), p * item
                                 near = beside + at * (beside != 0)
                                 if direct and wide % lanes != 0:
                                     _edge_tile(to + at, to_row, rows_at, weight_row, from_at + at, taps, depth, tap_steps, bias, near,
@@ -181,6 +218,10 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                                 else:
                                     tap_tile(to + at, to_row, rows_at, weight_row, from_at + at, taps, depth, tap_steps, bias, near, height,
                                              wide, least)  # fmt: skip
+                            if few > 0:
+                                at = (count - few) * item
+                                near = beside + at * (beside != 0)
+                                _last_pixels(to + at, to_row, rows_at, weight_row, sums, tap_steps, bias, near, height, few, least, item)
                             r += height
         for r in range(0 if direct else outs):
             for n in range(images):

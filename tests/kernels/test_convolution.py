@@ -59,6 +59,10 @@ GEOMETRIES = [
     square(1, 300, 14, 12, 3, pad=1),  # channels in several parts
     square(2, 5, 6, 130, 3, pad=1),
     *[square(2, 3, 33, 5, 3, stride, 1) for stride in (2, 3)],  # results of phases side by side
+    *[
+        Geometry(1, 11, size, 7, 13, (3, 3), (step, step), (1, 1)) for size in (2, 3, 5, 7) for step in (1, 2)
+    ],  # few pixels in the last register
+    square(1, 300, 7, 21, 3, pad=1),
     square(2, 3, 16, 5, 1),  # pixels read where they are
     square(0, 2, 5, 3, 3),
     Geometry(2, 3, 7, 10, 4, (3, 2), (2, 3), (1, 0), (1, 2)),
