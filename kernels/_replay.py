@@ -124,7 +124,7 @@ class Replay:
         large
             Whether the work is shared among threads: 0, 1, or `IF_AWAKE`.
         given, origins
-            What the kernel gets, if not that: arrays that begin where the operands with the numbers `origins` do, and numbers.
+            What the kernel gets, if not that: arrays, the first of which begin where the operands with the numbers `origins` do; numbers.
         exclusive
             Whether the first operand must share no memory with the others.
         """
@@ -176,7 +176,7 @@ def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], ori
         plan[at : at + 6] = 1, id(x.dtype), x.ndim, WRITEABLE_FLAG * (i < kernel.signature.outputs), low - start, high - start
         for d, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
             plan[at + STRIDES_OF - 1 - 2 * d], plan[at + STRIDES_OF - 2 - 2 * d] = size, stride
-    pairs = list(zip(kernel.signature.pointers(), origins, strict=True))
+    pairs = list(zip(kernel.signature.pointers(), origins, strict=False))
     plan[PATCHES] = len(pairs)
     plan[PATCHES_AT : PATCHES_AT + 2 * len(pairs)] = np.array(pairs).ravel()
     return plan

@@ -33,6 +33,15 @@ def interpret(team, table, starts, meeting, repeat):
                     give_way()
 
 
+def answer(team, y, x, place, result, entry, record):
+    """Put x where a program wants it, run the program at this entry and record, and bring its result out."""
+    for i in range(len(x)):
+        place[i] = x[i]
+    invoke(entry, record, 0, 1)
+    for i in range(len(y)):
+        y[i] = result[i]
+
+
 def post(team, mailbox, entry, record, parts):
     """Put work into the mailbox, which workers that are awake begin at once, and lead it unless some are asleep: those need a bell."""
     mailbox[ENTRY] = entry

@@ -157,3 +157,20 @@ def test_an_input_that_is_the_output_is_copied():
     for value in (1.0, 2.0):
         x = np.full((300, 10, 10), value, np.float32)
         np.testing.assert_array_equal(infer(x), x.reshape(300, 100))
+
+
+def test_small_calls_see_what_they_are_given():
+    fastnn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+    infer = fastnn.compile_inference(model)
+    rng = np.random.default_rng(0)
+    for x in (rng.normal(size=(2, 5)), rng.normal(size=(4, 5))[::2], rng.normal(size=(5, 2)).T, rng.normal(size=(2, 10))[:, ::2]) * 3:
+        values = np.empty_like(x, np.float32, order="K", subok=False)
+        values[...] = x
+        expected = model(np.ascontiguousarray(values)).numpy()
+        first = infer(values)
+        np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
+        infer(values + 1)
+        np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)  # results are the caller's own
+    with pytest.raises(ShapeError):
+        infer(np.zeros((2, 6), np.float32))
