@@ -6,7 +6,7 @@ one vector; elsewhere each output reads its own window, cut to the plane.
 
 import math
 
-from .._formula import where
+from .._formula import maximum, where
 from .._pixels import window_row
 from .._rows import row
 from .._simd import flattened, inlined, share
@@ -21,6 +21,11 @@ def _largest_of_squares(top, bottom, at, below, position):
         better = (value > best) | ((value != value) & (best == best))
         best, place = where(better, value, best), where(better, here, place)
     return best, place
+
+
+@row(stores=1, registers=1, pairs=("top", "bottom"))
+def _largest_of_squares_alone(top, bottom):
+    return maximum(maximum(top[0], top[1]), maximum(bottom[0], bottom[1]))
 
 
 @row(stores=2, registers=1)
@@ -105,9 +110,13 @@ def largest_of_windows(team, y, x, kernel_h, kernel_w, stride_h, stride_w, pad_h
     P, H, W = x.shape
     OH, OW = y.shape[1:]
     item, one = x.itemsize, x.dtype.type(1)
+    squares = _are_squares(kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, OH, OW, H, W)
     start, stop = share(team, P)
     for p in range(start, stop):
         for i in range(OH):
+            if squares:
+                _largest_of_squares_alone(y[p, i], x[p, i * 2, : 2 * OW], x[p, i * 2 + 1, : 2 * OW])
+                continue
             window_row(address(y) + (p * OH + i) * OW * item, OW, address(x) + p * H * W * item, H, W, i * stride_h - pad_h, -pad_w,
                        kernel_h, kernel_w, dilation_h, dilation_w, stride_w, one)  # fmt: skip
 
