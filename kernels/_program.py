@@ -147,8 +147,8 @@ class _Choice:
         """Take down how long a run took."""
         if self.left:
             self.left -= 1
-            self.spent += seconds
             self.seconds[parts] = min(seconds / repeat, self.seconds.get(parts, math.inf))
+            self.spent += self.seconds[parts] * repeat  # without what held up a single run: kernels being loaded, others on this core
             self.until = time.perf_counter() + TRUST * self.spent
 
 
