@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _registry
 from ._registry import KERNELS, Kernel, as_record
-from ._replay import Replay
+from ._replay import Replay, address_of
 from ._signature import Floats, Int, Ints
 from ._team import LINE, get_num_threads, team
 
@@ -130,8 +130,9 @@ class _Choice:
     """How many workers a small program is given: what was faster of late, for all give the same result."""
 
     def __init__(self) -> None:
-        self.left = 0
-        self.until = 0.0
+        self.left = 0  # trials to come
+        self.until = 0.0  # when there will be trials again
+        self.spent = 0.0  # what they have taken
         self.seconds: dict[int, float] = {}
 
     def pick(self, most: int) -> int:
@@ -150,11 +151,6 @@ class _Choice:
             self.seconds[parts] = min(seconds / repeat, self.seconds.get(parts, math.inf))
             self.spent += self.seconds[parts] * repeat  # without what held up a single run: kernels being loaded, others on this core
             self.until = time.perf_counter() + TRUST * self.spent
-
-
-def address_of(array: np.ndarray[Any, Any]) -> int:
-    """The address of the first item."""
-    return int(array.__array_interface__["data"][0])
 
 
 class Program:

@@ -152,7 +152,7 @@ class Replay:
                 self._short_block[RECORD_WORD] = ctypes.addressof(record)
             elif possible():
                 code = ctypes.cast(replay, ctypes.c_void_p).value or 0
-                self.short, self._short_block = builtin(code, ctypes.addressof(record), _start(self._short_cell), len(operands))
+                self.short, self._short_block = builtin(code, ctypes.addressof(record), address_of(self._short_cell), len(operands))
             self._known = _Known(replay, len(operands), ctypes.addressof(record), tuple(entries), tuple(kept))
 
 
@@ -171,7 +171,7 @@ def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], ori
             continue
         if type(x) is not np.ndarray or x.dtype is not np.dtype(x.dtype.str) or x.ndim > MOST_DIMS or not x.flags.aligned:
             return None
-        start = _start(x)
+        start = address_of(x)
         low, high = np.lib.array_utils.byte_bounds(x)
         plan[at : at + 6] = 1, id(x.dtype), x.ndim, WRITEABLE_FLAG * (i < kernel.signature.outputs), low - start, high - start
         for d, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
@@ -182,7 +182,8 @@ def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], ori
     return plan
 
 
-def _start(x: np.ndarray[Any, Any]) -> int:
+def address_of(x: np.ndarray[Any, Any]) -> int:
+    """The address of the first item."""
     return int(x.__array_interface__["data"][0])
 
 
@@ -201,7 +202,7 @@ def readable() -> bool:
     return (
         [word(id(pair) + ITEMS), word(id(pair) + ITEMS + 8)] == [id(x), id(None)]
         and word(at - 8) == id(np.ndarray)
-        and word(at + DATA) == _start(x)
+        and word(at + DATA) == address_of(x)
         and word(at + NDIM) & INT32 == 2
         and [word(word(at + SHAPE) + 8 * d) for d in range(2)] == list(x.shape)
         and [word(word(at + STRIDES) + 8 * d) for d in range(2)] == list(x.strides)

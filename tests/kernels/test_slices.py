@@ -1,4 +1,7 @@
-"""Instructions that are cut by rows, piece by piece, give bit for bit what they give at once."""
+"""Instructions that are cut by rows, piece by piece, give bit for bit what they give at once.
+
+Pieces have at least two examples: products and convolutions of single ones go ways of their own.
+"""
 
 import itertools
 
@@ -38,14 +41,14 @@ def in_pieces(instruction, edges):
 def test_pieces_give_what_the_whole_gives(name):
     kernel = KERNELS[name]
     done = 0
-    for seed in range(2, 12):
+    for seed in range(2, 26):
         dtypes = kernel.signature.variants()[seed % 2]
         operands = Case(kernel, dtypes, seed, shape=(12, 5)).operands
         rows = len(operands[0])
-        if rows > 1:
+        if rows > 3:
             in_pieces(Instruction(name, tuple(operands)), [0, rows // 2, rows])
             done += 1
-    assert done > 3
+    assert done > 5
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -21,7 +21,7 @@ from ..slices import Slices, by_examples, repeatable, slices
 
 SHARING_PAYS = 3_000  # cycles below which an instruction that cannot be cut is done by one worker
 WHOLE_OPERAND = 256 << 10  # bytes of a product's right side that each worker may read as a whole
-LEAST_EXAMPLES = 4  # of a piece
+LEAST_EXAMPLES = 4  # of a piece; products and convolutions of a single one sum in another order
 REPEATING_PAYS = 300  # cycles below which every worker may do the same work
 PIECE_BYTES = 128 << 10  # of a gradient, between which and its update nothing else passes through the cache
 LEFT_BYTES = 512 << 10  # of a product's right side that is read again for each piece of the result
