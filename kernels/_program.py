@@ -132,13 +132,12 @@ class _Choice:
     def __init__(self) -> None:
         self.left = 0  # trials to come
         self.until = 0.0  # when there will be trials again
-        self.spent = 0.0  # what they have taken
         self.seconds: dict[int, float] = {}
 
     def pick(self, most: int) -> int:
         """All workers or one."""
         if not self.left and (most not in self.seconds or time.perf_counter() > self.until):
-            self.left, self.spent = TRIALS, 0.0
+            self.left = TRIALS
             self.seconds.clear()
         if self.left:
             return most if self.left % 2 == 0 else 1
@@ -149,8 +148,8 @@ class _Choice:
         if self.left:
             self.left -= 1
             self.seconds[parts] = min(seconds / repeat, self.seconds.get(parts, math.inf))
-            self.spent += self.seconds[parts] * repeat  # without what held up a single run: kernels being loaded, others on this core
-            self.until = time.perf_counter() + TRUST * self.spent
+            # by the shortest times: a single run may have been held up, by kernels being loaded or by others on this core
+            self.until = time.perf_counter() + TRUST * TRIALS / 2 * repeat * sum(self.seconds.values())
 
 
 class Program:

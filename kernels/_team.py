@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,33 @@ def _serve(mailbox: Ints("W"), last: Ints("1"), worker: Int) -> None: ...
 POST, LEAD, SERVE = (Kernel(name, "execution", form) for name, form in (("post", _post), ("lead", _lead), ("serve", _serve)))
 
 
+@cache
+def _library() -> Any:
+    """The C library, or None where it does not tell the number of a core."""
+    import ctypes
+
+    library = ctypes.CDLL(None) if hasattr(os, "sched_setaffinity") else None
+    return library if hasattr(library, "sched_getcpu") else None
+
+
+def _core() -> int:
+    """The number of the core that this thread runs on; -1 where the system does not tell."""
+    library = _library()
+    return -1 if library is None else int(library.sched_getcpu())
+
+
+def _leave(core: int) -> None:
+    """Move this thread away from `core` if it is there and may be elsewhere.
+
+    A thread is often woken on the core of the one that wakes it; two that give way to each other all the time are not moved apart.
+    """
+    if core >= 0 and _core() == core:
+        allowed = os.sched_getaffinity(0)
+        if len(allowed) > 1:
+            os.sched_setaffinity(0, allowed - {core})
+            os.sched_setaffinity(0, allowed)
+
+
 class Team:
     """`size` workers, the caller among them; the other threads start with the first work."""
 
@@ -44,6 +72,7 @@ class Team:
         self.bells = [queue.SimpleQueue[None]() for _ in range(size)]
         self.busy = threading.Lock()
         self._asked = 0.0  # when small work last found somebody asleep
+        self._core = -1  # where the caller ran when it last woke somebody
         for kernel, dtypes in ((POST, "i8"), (LEAD, "i8"), (SERVE, "i8i8")):
             kernel.entry(dtypes)
         self._post, self._lead = POST.entry("i8"), LEAD.entry("i8")
@@ -58,6 +87,7 @@ class Team:
         serve = SERVE.entry("i8i8")
         while True:
             self.bells[worker].get()
+            _leave(self._core)
             self.mailbox[ASLEEP + worker * LINE] = 0
             serve(record, 0, 1)
 
@@ -86,6 +116,7 @@ class Team:
 
     def _ring(self, parts: int) -> None:
         """Wake those of the first `parts` workers who are asleep."""
+        self._core = _core()
         for worker in range(1, parts):
             if self.mailbox[ASLEEP + worker * LINE]:
                 self.bells[worker].put(None)

@@ -142,3 +142,23 @@ def test_work_finds_sleeping_and_waking_workers():
             time.sleep(pause)
             ready.run()
             assert outputs[0].tobytes() == expected[0].tobytes()
+
+
+@pytest.mark.skipif(_team._core() < 0 or len(os.sched_getaffinity(0)) < 2, reason="needs two cores and a system that tells them apart")
+def test_a_worker_that_is_woken_on_its_caller_s_core_leaves_it():
+    allowed = os.sched_getaffinity(0)
+    found = []
+
+    def work():
+        core = _team._core()
+        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, allowed)
+        _team._leave(core)
+        found.append((core, _team._core(), os.sched_getaffinity(0)))
+
+    for _ in range(20):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert all(after == allowed for _, _, after in found)
+    assert sum(core != now for core, now, _ in found) > 10
