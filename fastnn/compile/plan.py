@@ -53,7 +53,7 @@ class Plan:
     Attributes
     ----------
     program
-        The instructions, in an order and with barriers that any number of threads may follow.
+        The instructions, in order, and how any number of threads share them out.
     inputs, outputs
         Where the caller puts what the program reads, and finds what it computes: views of the arena.
     examples

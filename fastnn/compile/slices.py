@@ -65,9 +65,7 @@ class Slices(NamedTuple):
     def place(self, operand: int) -> tuple[int, int, int] | None:
         """Where the first example's rows of an operand lie, how far it is to the next one's, and where all end.
 
-        Operands that agree in this are cut alike.
-
-        None if the rows of one example lie among those of others.
+        Operands that agree in this are cut alike. None if the rows of one example lie among those of others.
         """
         x, units = self.instruction.operands[operand], self.units[operand]
         if not units or not x.size or not x.strides[self.axis]:

@@ -19,7 +19,7 @@ from ..cost import cost
 from ..memory import Range, extent
 from ..slices import Slices, by_examples, repeatable, slices
 
-SHARING_PAYS = 3_000  # cycles below which an instruction that cannot be cut is done by one worker
+SPLITTING_PAYS = 3_000  # cycles below which an instruction that cannot be cut is done by one worker
 WHOLE_OPERAND = 256 << 10  # bytes of a product's right side that each worker may read as a whole
 LEAST_EXAMPLES = 4  # of a piece; products and convolutions of a single one sum in another order
 REPEATING_PAYS = 300  # cycles below which every worker may do the same work
@@ -61,13 +61,13 @@ def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Di
             at += 1
         elif work < REPEATING_PAYS and repeatable(instruction) and division.free(instruction, EVERYBODY):
             division.repeat(instruction, work)
-        elif work >= SHARING_PAYS and (pieces := division.pieces(instruction)) is not None:
+        elif work >= SPLITTING_PAYS and (pieces := division.pieces(instruction)) is not None:
             division.follow(pieces)
         elif cut is not None and not _reads_much(instruction):
             division.cut(cut, examples, work)
-        elif work >= SHARING_PAYS and (whole := _rows_of_result(instruction, parts)) is not None:
+        elif work >= SPLITTING_PAYS and (whole := _rows_of_result(instruction, parts)) is not None:
             division.cut(whole, len(instruction.operands[0][0]), work)
-        elif work >= SHARING_PAYS:
+        elif work >= SPLITTING_PAYS:
             division.share(instruction, work)
         else:
             division.give(instruction, work)
