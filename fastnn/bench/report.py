@@ -27,11 +27,12 @@ def duration(seconds: float) -> str:
 
 
 def rate(row: Report, seconds: float, limits: Report) -> str:
-    """What a time means: GFLOP/s, GB/s or cycles per element, with the share of what the machine can do."""
+    """What a time means: GFLOP/s, GB/s or cycles per element, with the share of what the machine can do, or could just then."""
     work = row["work"]
     if work.get("flops"):
         speed = work["flops"] / seconds
-        return f"{speed / 1e9:.1f} GFLOP/s {100 * speed / limits['peak'][work['dtype']]:.0f} %"
+        peak = work.get("peak") or limits["peak"][work["dtype"]]
+        return f"{speed / 1e9:.1f} GFLOP/s {100 * speed / peak:.0f} %"
     if work.get("bytes"):
         speed = work["bytes"] / seconds
         return f"{speed / 1e9:.1f} GB/s {100 * speed / limits['bandwidth']:.0f} %"

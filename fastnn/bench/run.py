@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..compile.limits import products_in_registers
 from ..kernels import threads as team_of
 from . import machine, peers
 from .case import OURS, AbsentError, Case, Contestant, Setting, misfit
@@ -15,6 +16,8 @@ from .timing import FULL, QUICK, Effort, in_turns, spread
 
 Row = dict[str, Any]
 Tell = Callable[[str], None]
+
+PEAK = "peak"  # what no contestant is called
 
 
 def effort_of(setting: Setting) -> Effort:
@@ -45,11 +48,19 @@ def build(case: Case, setting: Setting) -> tuple[dict[str, Contestant], dict[str
 
 
 def measure(case: Case, setting: Setting, effort: Effort) -> Row:
-    """The figures of one case: times per unit of work in seconds."""
+    """The figures of one case: times per unit of work in seconds.
+
+    The peak takes its turns like the contestants, for as long: a core's clock depends on how long it has worked, and with whom.
+    """
     ready, absent = build(case, setting)
-    times = in_turns({name: c.call for name, c in ready.items()}, effort)
+    calls = {name: c.call for name, c in ready.items()}
+    flops = 0.0
+    if case.flops:
+        calls[PEAK], flops = products_in_registers(case.dtype, setting.threads)
+    times = in_turns(calls, effort)
+    peak = spread([flops / t for t in times.pop(PEAK)]).median if case.flops else 0.0
     times = {name: [t / ready[name].units for t in values] for name, values in times.items()}
-    work = {"flops": case.flops, "bytes": case.bytes, "elements": case.elements, "dtype": case.dtype}
+    work = {"flops": case.flops, "bytes": case.bytes, "elements": case.elements, "dtype": case.dtype, "peak": peak}
     return row(case.group, case.name, times, absent, work)
 
 

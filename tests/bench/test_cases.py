@@ -95,5 +95,6 @@ def test_a_report_holds_machine_versions_limits_and_rows(monkeypatch):
     assert report["limits"]["peak"]["float32"] > report["limits"]["peak"]["float64"] > 0
     [row] = report["rows"]
     assert row["work"]["flops"] == 2 * 16**3
+    assert row["work"]["peak"] > 0
     assert len(row["figures"]["fastnn"]["times"]) == 2
     assert row["speedup"] > 0
