@@ -10,14 +10,23 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from ._compiler import subroutine
-from ._simd import I64, LLVM_ITEMS
-from ._tile import _transpose_registers, _vectors
+from ._simd import I64, LLVM_ITEMS, Mover, register, transposed
+
+
+def _transpose_registers(
+    builder: ir.IRBuilder, item: ir.Type, target: ir.Value, target_row: ir.Value, source: ir.Value, source_row: ir.Value
+) -> None:
+    lanes = register(item)[1].count
+    mover = Mover(builder, item)
+    rows = [mover.load(builder.add(source, builder.mul(I64(j), source_row)), None) for j in range(lanes)]
+    for k, row in enumerate(transposed(builder, rows)):
+        mover.store(row, builder.add(target, builder.mul(I64(k), target_row)), None)
 
 
 @intrinsic
 def _transpose(typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, rows: Any, cols: Any, like: Any) -> Any:
     """target[k, j] = source[j, k] for k < rows, j < cols; strides in bytes, rows of both contiguous."""
-    bytes, vector = _vectors(LLVM_ITEMS[like])
+    bytes, vector = register(LLVM_ITEMS[like])
     lanes, zero, one = I64(vector.count), I64(0), I64(1)
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:

@@ -11,9 +11,8 @@ from numba.core import types
 from numba.core.typing.templates import signature
 
 from . import _host
-from ._formula import V, constant, double, lanewise
 from ._rows import DOUBLE, Loop, formula_intrinsic
-from ._simd import I64
+from ._simd import I64, V, constant, double, lanewise
 
 ROWS = 16  # rows that are added up in the array's own dtype before their sum goes into the float64 total
 UNROLLED = 4  # of them that follow each other without a branch

@@ -60,6 +60,8 @@ def _flags() -> compiler.Flags:
     return flags
 
 
+inlined = numba.njit(inline="always")  # a function that becomes part of each kernel that calls it
+
 VECTORIZED_BY_HAND: set[Callable[..., None]] = set()
 
 

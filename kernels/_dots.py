@@ -11,20 +11,19 @@ from numba.extending import intrinsic
 
 from . import _host
 from ._compiler import subroutine
-from ._formula import V, constant, fma, shuffle
-from ._simd import I64, LLVM_ITEMS, _lane_mask
-from ._tile import _Tile
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, shuffle
 
 # Rows and taps of a tile: there is room for all that a step loads beside the sums.
 MOST_ROWS, TAPS_AT_ONCE = {16: 2, 32: 4}[_host.isa().registers], 4
 NAMES = ("c", "c_row", "dy", "dy_row", "dy_image", "x", "x_image", "taps", "count", "images", "pixels")
 
 
-class _DotTile(_Tile):
+class _DotTile(Mover):
     """Emits one tile of `rows` rows of dy by TAPS_AT_ONCE places in x."""
 
     def __init__(self, b: ir.IRBuilder, item: ir.Type, rows: int) -> None:
-        super().__init__(b, item, rows, TAPS_AT_ONCE, False)
+        super().__init__(b, item)
+        self.rows = rows
 
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b = self.b
@@ -32,7 +31,7 @@ class _DotTile(_Tile):
         self.totals = [cgutils.alloca_once_value(b, zero) for _ in range(self.rows * TAPS_AT_ONCE)]
         lanes = self.vector.count
         whole, rest = (emit(operands["pixels"], I64(lanes)) for emit in (b.sdiv, b.srem))
-        taps = [b.load(self._at(b.add(operands["taps"], I64(8 * t)), I64)) for t in range(TAPS_AT_ONCE)]
+        taps = [b.load(self.at(b.add(operands["taps"], I64(8 * t)), I64)) for t in range(TAPS_AT_ONCE)]
         rows = [b.mul(I64(i), operands["dy_row"]) for i in range(self.rows)]
         with cgutils.for_range(b, operands["images"], intp=I64) as image:
             at, from_at = (b.add(operands[n], b.mul(image.index, operands[f"{n}_image"])) for n in ("dy", "x"))
@@ -40,12 +39,12 @@ class _DotTile(_Tile):
             with cgutils.for_range(b, whole, intp=I64) as step:
                 self._add(dy, x, b.mul(step.index, I64(lanes * self.bytes)), None)
             with b.if_then(b.icmp_signed(">", rest, I64(0))):
-                self._add(dy, x, b.mul(whole, I64(lanes * self.bytes)), _lane_mask(b, rest, lanes))
+                self._add(dy, x, b.mul(whole, I64(lanes * self.bytes)), lanes_below(b, rest, lanes))
         self._finish(operands)
 
     def _add(self, dy: list[ir.Value], x: list[ir.Value], shift: ir.Value, mask: ir.Value | None) -> None:
         b = self.b
-        left, right = ([V(b, self._load(b.add(at, shift), mask)) for at in places] for places in (dy, x))
+        left, right = ([V(b, self.load(b.add(at, shift), mask)) for at in places] for places in (dy, x))
         for i, total in enumerate(self.totals):
             b.store(fma(left[i // TAPS_AT_ONCE], right[i % TAPS_AT_ONCE], V(b, b.load(total))).value, total)
 
@@ -54,19 +53,11 @@ class _DotTile(_Tile):
         b = self.b
         for i in range(self.rows):
             totals = self.totals[i * TAPS_AT_ONCE : (i + 1) * TAPS_AT_ONCE]
-            row = _Row(b, self.item)
+            row = Mover(b, self.item, TAPS_AT_ONCE)
             place = b.add(operands["c"], b.mul(I64(i), operands["c_row"]))
-            mask = _lane_mask(b, operands["count"], TAPS_AT_ONCE)
+            mask = lanes_below(b, operands["count"], TAPS_AT_ONCE)
             sums = _folded([V(b, b.load(total)) for total in totals])
-            row._store(b.fadd(row._load(place, mask), sums.value), place, mask)
-
-
-class _Row(_Tile):
-    """Moves the sums of one row."""
-
-    def __init__(self, b: ir.IRBuilder, item: ir.Type) -> None:
-        super().__init__(b, item, 1, 1, True)
-        self.vector = ir.VectorType(item, TAPS_AT_ONCE)
+            row.store(b.fadd(row.load(place, mask), sums.value), place, mask)
 
 
 def _folded(vectors: list[V]) -> V:

@@ -25,9 +25,8 @@ from numba.core import types
 from numba.core.cgutils import for_range_slice
 from numba.core.typing.templates import signature
 
-from ._formula import V, convert, joined, lanewise, part, shuffle, where
 from ._rows import Asked, Fold, Loop, formula_intrinsic
-from ._simd import I64, _lane_mask
+from ._simd import I64, V, convert, joined, lanes_below, lanewise, part, shuffle, where
 
 SHORT = (1, 2, 4, 8)  # vectors of a row that is straight-line code
 GROUP = 8  # vectors of short rows that stand side by side
@@ -88,7 +87,7 @@ class _EachRow(Loop):
         for vectors in SHORT:
             with b.if_then(b.icmp_signed("<=", self.columns, I64(vectors * W))):
                 masks: list[ir.Value | None] = [None] * (vectors // 2)
-                masks += [_lane_mask(b, b.sub(self.columns, I64(k * W)), W) for k in range(vectors // 2, vectors)]
+                masks += [lanes_below(b, b.sub(self.columns, I64(k * W)), W) for k in range(vectors // 2, vectors)]
                 together = min(TOGETHER, TOGETHER_ITEMS // (vectors * W))
                 self.in_steps(I64(together), GROUP // vectors, partial(self.short, masks))
                 b.branch(done)

@@ -9,9 +9,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from ._formula import V
-from ._simd import I64, LLVM_ITEMS, _lane_mask
-from ._tile import _Tile, _vectors
+from ._simd import I64, LLVM_ITEMS, Mover, V, lanes_below, register
 from .compiled import activations, elementwise
 from .reference.matmul import EPILOGUES
 
@@ -43,15 +41,15 @@ def finish(typingctx: Any, epilogue: Any, c: Any, c_row: Any, extra: Any, extra_
 
 def _block(b: ir.IRBuilder, item: ir.Type, formula: Any, *place: ir.Value) -> None:
     c, c_row, extra, extra_row, rows, cols = place
-    bytes, vector = _vectors(item)
+    bytes, vector = register(item)
     lanes = vector.count
-    mover = _Tile(b, item, 1, 1, False)
+    mover = Mover(b, item)
 
     def apply(offset: ir.Value, c_at: ir.Value, extra_at: ir.Value, mask: ir.Value | None) -> None:
-        operands = [V(b, mover._load(b.add(c_at, offset), mask))]
+        operands = [V(b, mover.load(b.add(c_at, offset), mask))]
         if len(formula.arguments) == 2:
-            operands.append(V(b, mover._load(b.add(extra_at, offset), mask)))
-        mover._store(formula(*operands).value, b.add(c_at, offset), mask)
+            operands.append(V(b, mover.load(b.add(extra_at, offset), mask)))
+        mover.store(formula(*operands).value, b.add(c_at, offset), mask)
 
     with cgutils.for_range(b, rows) as row:
         c_at = b.add(c, b.mul(row.index, c_row))
@@ -61,4 +59,4 @@ def _block(b: ir.IRBuilder, item: ir.Type, formula: Any, *place: ir.Value) -> No
             apply(b.mul(column.index, I64(lanes * bytes)), c_at, extra_at, None)
         rest = b.sub(cols, b.mul(whole, I64(lanes)))
         with b.if_then(b.icmp_signed(">", rest, I64(0))):
-            apply(b.mul(whole, I64(lanes * bytes)), c_at, extra_at, _lane_mask(b, rest, lanes))
+            apply(b.mul(whole, I64(lanes * bytes)), c_at, extra_at, lanes_below(b, rest, lanes))

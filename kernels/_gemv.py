@@ -10,10 +10,9 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from ._formula import V, constant, fma, splat
+from ._host import NV
 from ._rows import _halved
-from ._simd import I64, LLVM_ITEMS, _lane_mask
-from ._tile import NV, _Tile, _vectors
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, register, splat
 
 ROWS_AT_ONCE = 8  # rows of the matrix added to the result in one pass over it
 DOTS_AT_ONCE = 4  # columns whose products with the vector are summed side by side
@@ -29,12 +28,12 @@ def _scalar(b: ir.IRBuilder, item: ir.Type, address: ir.Value) -> ir.Value:
 def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_col: Any, count: Any, alpha: Any) -> Any:
     """c += alpha sum_k a_k b_k over `count` rows of b, either ROWS_AT_ONCE or 1; addresses and strides in bytes, rows contiguous."""
     item = LLVM_ITEMS[alpha]
-    bytes, vector = _vectors(item)
+    bytes, vector = register(item)
     lanes = vector.count
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         c, cols, b, b_row, a, a_col, count, alpha = values
-        mover = _Tile(builder, item, 1, 1, False)
+        mover = Mover(builder, item)
 
         def rows(number: int) -> None:
             places = [builder.add(b, builder.mul(I64(k), b_row)) for k in range(number)]
@@ -42,17 +41,17 @@ def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_co
             repeated = [V(builder, splat(builder, f, lanes)) for f in factors]
 
             def column(offset: ir.Value, mask: ir.Value | None) -> None:
-                total = V(builder, mover._load(builder.add(c, offset), mask))
+                total = V(builder, mover.load(builder.add(c, offset), mask))
                 for place, factor in zip(places, repeated, strict=True):
-                    total = fma(V(builder, mover._load(builder.add(place, offset), mask)), factor, total)
-                mover._store(total.value, builder.add(c, offset), mask)
+                    total = fma(V(builder, mover.load(builder.add(place, offset), mask)), factor, total)
+                mover.store(total.value, builder.add(c, offset), mask)
 
             whole = builder.sdiv(cols, I64(lanes))
             with cgutils.for_range(builder, whole) as loop:
                 column(builder.mul(loop.index, I64(lanes * bytes)), None)
             rest = builder.sub(cols, builder.mul(whole, I64(lanes)))
             with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
-                column(builder.mul(whole, I64(lanes * bytes)), _lane_mask(builder, rest, lanes))
+                column(builder.mul(whole, I64(lanes * bytes)), lanes_below(builder, rest, lanes))
 
         with builder.if_else(builder.icmp_signed("==", count, I64(ROWS_AT_ONCE))) as (several, single):
             with several:
@@ -68,12 +67,12 @@ def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_co
 def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: Any, count: Any, alpha: Any, beta: Any) -> Any:
     """c_j = alpha sum_k a_k b_kj + beta base_j for `count` columns of b, either DOTS_AT_ONCE or 1, each contiguous along k."""
     item = LLVM_ITEMS[alpha]
-    bytes, vector = _vectors(item)
+    bytes, vector = register(item)
     lanes = vector.count
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         c, base, b, b_col, a, depth, count, alpha, beta = values
-        mover = _Tile(builder, item, 1, 1, False)
+        mover = Mover(builder, item)
         zero = constant(vector, 0.0)
 
         def columns(number: int) -> None:
@@ -87,9 +86,9 @@ def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: A
             def step(offset: ir.Value, chains: int, mask: ir.Value | None) -> None:
                 for u in range(chains):
                     here = builder.add(offset, I64(u * lanes * bytes))
-                    left = V(builder, mover._load(builder.add(a, here), mask))
+                    left = V(builder, mover.load(builder.add(a, here), mask))
                     for place, chain in zip(places, totals, strict=True):
-                        right = V(builder, mover._load(builder.add(place, here), mask))
+                        right = V(builder, mover.load(builder.add(place, here), mask))
                         builder.store(fma(left, right, V(builder, builder.load(chain[u]))).value, chain[u])
 
             whole = builder.sdiv(depth, I64(CHAINS * lanes))
@@ -99,7 +98,7 @@ def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: A
             rest = builder.sub(depth, done)
             with cgutils.for_range(builder, builder.sdiv(builder.add(rest, I64(lanes - 1)), I64(lanes))) as loop:
                 past = builder.add(done, builder.mul(loop.index, I64(lanes)))
-                step(builder.mul(past, I64(bytes)), 1, _lane_mask(builder, builder.sub(depth, past), lanes))
+                step(builder.mul(past, I64(bytes)), 1, lanes_below(builder, builder.sub(depth, past), lanes))
             for j, chain in enumerate(totals):
                 total = V(builder, builder.load(chain[0]))
                 for other in chain[1:]:
@@ -128,12 +127,12 @@ def panel_sums(typingctx: Any, c: Any, c_panel: Any, base: Any, base_panel: Any,
                count: Any, alpha: Any, beta: Any) -> Any:  # fmt: skip
     """c_p = alpha sum_k a_k b_pk + beta base_p for `count` panels p of b, either PANELS_AT_ONCE or 1, their rows one behind the other."""
     item = LLVM_ITEMS[alpha]
-    bytes, vector = _vectors(item)
+    bytes, vector = register(item)
     lanes = vector.count
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         c, c_panel, base, base_panel, b, b_panel, a, a_col, depth, count, alpha, beta = values
-        mover = _Tile(builder, item, 1, 1, False)
+        mover = Mover(builder, item)
 
         def vectors(start: ir.Value, step: ir.Value, number: int) -> list[ir.Value]:
             panels = [builder.add(start, builder.mul(I64(p), step)) for p in range(number)]
@@ -149,7 +148,7 @@ def panel_sums(typingctx: Any, c: Any, c_panel: Any, base: Any, base_panel: Any,
             builder.cbranch(builder.icmp_signed(">", k, I64(0)), body, done)
             builder.position_at_end(body)
             left = V(builder, splat(builder, _scalar(builder, item, a_at), lanes))
-            rights = [V(builder, mover._load(builder.add(place, offset), None)) for place in places]
+            rights = [V(builder, mover.load(builder.add(place, offset))) for place in places]
             sums = [fma(left, right, V(builder, total)).value for right, total in zip(rights, totals, strict=True)]
             advanced = [builder.sub(k, I64(1)), builder.add(a_at, a_col), builder.add(offset, I64(NV * lanes * bytes))]
             starts = [depth, a, I64(0), *[constant(vector, 0.0)] * len(totals)]
@@ -163,11 +162,11 @@ def panel_sums(typingctx: Any, c: Any, c_panel: Any, base: Any, base_panel: Any,
             with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
                 with fresh:
                     for total, place in zip(totals, targets, strict=True):
-                        mover._store((repeated[0] * V(builder, total)).value, place, None)
+                        mover.store((repeated[0] * V(builder, total)).value, place, None)
                 with added:
                     for total, place, under in zip(totals, targets, beneath, strict=True):
-                        old = V(builder, mover._load(under, None))
-                        mover._store(fma(old, repeated[1], repeated[0] * V(builder, total)).value, place, None)
+                        old = V(builder, mover.load(under))
+                        mover.store(fma(old, repeated[1], repeated[0] * V(builder, total)).value, place, None)
 
         with builder.if_else(builder.icmp_signed("==", count, I64(PANELS_AT_ONCE))) as (several, single):
             with several:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from llvmlite import ir
 
 from ._coefficients import (
     ERF_FAR,
@@ -22,7 +23,7 @@ from ._coefficients import (
     POWER_ACCURATE,
     TANH_NEAR,
 )
-from ._formula import (
+from ._simd import (
     Operand,
     V,
     absolute,
@@ -30,18 +31,55 @@ from ._formula import (
     clip,
     copysign,
     double,
-    estrin,
     floor,
     fma,
     from_bits,
     has_scaling,
-    horner,
-    patch,
     reciprocal_estimate,
     scaled,
     single,
     where,
 )
+
+
+def horner(x: V, coefficients: tuple[float, ...]) -> V:
+    """The polynomial with `coefficients`, highest power first, at `x`."""
+    total = x.like(coefficients[0])
+    for c in coefficients[1:]:
+        total = fma(total, x, c)
+    return total
+
+
+def estrin(x: V, coefficients: tuple[float, ...]) -> V:
+    """The same polynomial in half the time from begin to end, for a product or two more: pairs of terms, then pairs of pairs, ..."""
+    terms = [x.like(c) for c in reversed(coefficients)]
+    while len(terms) > 1:
+        pairs = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms = [*pairs, *terms[2 * len(pairs) :]]
+        x = x * x
+    return terms[0]
+
+
+def patch(y: V, rare: V, libm: str, x: V) -> V:
+    """`y`, but in the lanes where `rare` holds, the function `libm` of the C library at `x`; costs a branch where it never does."""
+    b = y.builder
+    name = libm + ("f" if isinstance(x.item, ir.FloatType) else "")
+    function = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(x.item, [x.item]), name)
+    before = b.block
+    found = rare.value if x.lanes == 1 else b.icmp_unsigned("!=", b.bitcast(rare.value, ir.IntType(x.lanes)), ir.IntType(x.lanes)(0))
+    with b.if_then(found, likely=False):
+        if x.lanes == 1:
+            called = b.call(function, [x.value])
+        else:
+            called = y.value
+            for lane in map(ir.IntType(32), range(x.lanes)):
+                called = b.insert_element(called, b.call(function, [b.extract_element(x.value, lane)]), lane)
+        patched = b.select(rare.value, called, y.value)
+        rare_block = b.block
+    result = b.phi(y.type)
+    result.add_incoming(y.value, before)
+    result.add_incoming(patched, rare_block)
+    return V(b, result)
 
 
 def _reduce(x: V, offset: int) -> tuple[V, V, V]:

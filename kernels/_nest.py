@@ -16,8 +16,8 @@ import numpy as np
 from llvmlite import ir
 
 from . import _host
-from ._formula import V, convert, intrinsic, lanes_below, load, splat, store
 from ._signature import NEST, Array, Signature
+from ._simd import V, convert, lanes_below, llvm_call, load, prefetch, splat, store
 
 I64 = ir.IntType(64)
 I32 = ir.IntType(32)
@@ -166,7 +166,7 @@ class _Nest:
         walk.each(first_row, row_stop, self._row)
         if self.streams is not None:
             with b.if_then(self.streams):
-                intrinsic(b, "llvm.x86.sse.sfence", ir.VoidType(), [])
+                llvm_call(b, "llvm.x86.sse.sfence", ir.VoidType(), [])
 
     def _buffer(self, a: _Operand) -> ir.Value:
         """Room for a register's worth of equal items, or for a piece of those gathered from a strided operand."""
@@ -275,7 +275,7 @@ class _Nest:
         b = self.b
         for (name, a), p in zip(self.arrays.items(), pointers, strict=True):
             for line in range(0, lanes * a.bytes if name not in self.outputs else 0, LINE):
-                intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), [b.gep(p, [I64(AHEAD + line)]), I32(0), I32(3), I32(1)])
+                prefetch(b, b.gep(p, [I64(AHEAD + line)]))
 
     def _apply(self, pointers: list[ir.Value], W: int, mask: ir.Value | None = None) -> None:
         """Load the operands, run the formula, store what it returns."""

@@ -13,8 +13,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from ._simd import I64, LLVM_ITEMS, _lane_mask
-from ._tile import _prefetch, _Tile, _transposed, _vectors
+from ._simd import I64, LLVM_ITEMS, Mover, lanes_below, prefetch, register, transposed
 
 
 @intrinsic
@@ -26,12 +25,12 @@ def pack_crosswise(typingctx: Any, target: Any, target_row: Any, source: Any, so
     lies `ahead` of the source, and is needed next, is asked for.
     """
     item = LLVM_ITEMS[like]
-    bytes, vector = _vectors(item)
+    bytes, vector = register(item)
     lanes = vector.count
 
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         target, target_row, source, source_step, count, depth, ahead = values[:7]
-        mover = _Tile(b, item, 1, 1, False)
+        mover = Mover(b, item)
         last = b.sub(count, I64(1))
         places = []
         for j in range(lanes):
@@ -43,16 +42,16 @@ def pack_crosswise(typingctx: Any, target: Any, target_row: Any, source: Any, so
             rows = []
             for place in places:
                 at = b.add(place, offset)
-                rows.append(mover._load(at, mask))
-                _prefetch(b, b.add(at, ahead), level=2)
-            for j, row in enumerate(_transposed(b, rows)):
-                mover._store(row, b.add(target, b.mul(b.add(k, I64(j)), target_row)), None)
+                rows.append(mover.load(at, mask))
+                prefetch(b, mover.at(b.add(at, ahead), item), level=2)
+            for j, row in enumerate(transposed(b, rows)):
+                mover.store(row, b.add(target, b.mul(b.add(k, I64(j)), target_row)), None)
 
         whole = b.mul(b.sdiv(depth, I64(lanes)), I64(lanes))
         with cgutils.for_range_slice(b, I64(0), whole, I64(lanes), I64) as (k, _):
             square(k, None)
         with b.if_then(b.icmp_signed("<", whole, depth)):
-            square(whole, _lane_mask(b, b.sub(depth, whole), lanes))
+            square(whole, lanes_below(b, b.sub(depth, whole), lanes))
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 7, like), emit
@@ -62,15 +61,15 @@ def pack_crosswise(typingctx: Any, target: Any, target_row: Any, source: Any, so
 def pack_lengthwise(typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, count: Any, depth: Any, like: Any) -> Any:
     """target[k, j] = source[k, j] for j < count <= W, the items along j lying side by side; strides in bytes, whole registers stored."""
     item = LLVM_ITEMS[like]
-    lanes = _vectors(item)[1].count
+    lanes = register(item)[1].count
 
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         target, target_row, source, source_row, count, depth = values[:6]
-        mover = _Tile(b, item, 1, 1, False)
-        mask = _lane_mask(b, count, lanes)
+        mover = Mover(b, item)
+        mask = lanes_below(b, count, lanes)
         with cgutils.for_range(b, depth, intp=I64) as loop:
-            row = mover._load(b.add(source, b.mul(loop.index, source_row)), mask)
-            mover._store(row, b.add(target, b.mul(loop.index, target_row)), None)
+            row = mover.load(b.add(source, b.mul(loop.index, source_row)), mask)
+            mover.store(row, b.add(target, b.mul(loop.index, target_row)), None)
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 6, like), emit

@@ -12,9 +12,7 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from ._compiler import subroutine
-from ._formula import V, constant, maximum, shuffle, splat, where
-from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
-from ._tile import _Tile
+from ._simd import I32, I64, LLVM_ITEMS, Mover, V, constant, gather, maximum, shuffle, splat, where
 
 
 def _within(b: ir.IRBuilder, first: ir.Value, step: ir.Value, size: ir.Value, lanes: int) -> ir.Value:
@@ -24,31 +22,12 @@ def _within(b: ir.IRBuilder, first: ir.Value, step: ir.Value, size: ir.Value, la
     return b.icmp_unsigned("<", b.add(start, b.mul(order, step)), size)
 
 
-class _Mover(_Tile):
+class _Mover(Mover):
     """Emits moves of registers of pixels."""
-
-    def __init__(self, b: ir.IRBuilder, item: ir.Type, nothing: float = 0.0) -> None:
-        super().__init__(b, item, 1, 1, False)
-        self.lanes = self.vector.count
-        self.nothing = constant(self.vector, nothing)  # what is read where nothing exists
 
     def offset(self, base: ir.Value, index: ir.Value) -> ir.Value:
         """The address of item `index`."""
         return self.b.add(base, self.b.mul(index, I64(self.bytes)))
-
-    def over(self, count: ir.Value, body: Callable[[ir.Value, ir.Value | None], None]) -> None:
-        """Call `body(first, mask)` for each register's worth of `count` items; the mask, of those that exist, only for the last one."""
-        b, lanes = self.b, I64(self.lanes)
-        whole = b.mul(b.sdiv(count, lanes), lanes)
-        with cgutils.for_range_slice(b, I64(0), whole, lanes, I64) as (j, _):
-            body(j, None)
-        with b.if_then(b.icmp_signed("<", whole, count)):
-            body(whole, _lane_mask(b, b.sub(count, whole), self.lanes))
-
-    def existing(self, base: ir.Value, mask: ir.Value) -> ir.Value:
-        """The items of a register that exist, and `nothing` for the others."""
-        name = f"llvm.masked.load.{_suffix(self.vector)}.p0"
-        return _masked(self.b, name, self.vector, [self._at(base, self.vector), I32(self.bytes), mask, self.nothing])
 
     def read(self, line: ir.Value, first: ir.Value, step: ir.Value, width: ir.Value, known: int) -> Callable[[ir.Value], ir.Value]:
         """Reads items `step` apart, from `first` on, of any line of `width` items that lies a number of bytes behind `line`.
@@ -61,19 +40,18 @@ class _Mover(_Tile):
             order = ir.Constant(ir.VectorType(I64, self.lanes), [I64(i) for i in range(self.lanes)])
             shifts = b.mul(order, splat(b, b.mul(step, I64(self.bytes)), self.lanes))
             mask = _within(b, first, step, width, self.lanes)
-            name = f"llvm.masked.gather.{_suffix(self.vector)}.v{self.lanes}p0"
 
             def gathered(shift: ir.Value) -> ir.Value:
                 places = b.add(splat(b, b.add(base, shift), self.lanes), shifts)
                 pointers = b.inttoptr(places, ir.VectorType(self.item.as_pointer(), self.lanes))
-                return _masked(b, name, self.vector, [pointers, I32(self.bytes), mask, self.nothing])
+                return gather(b, pointers, mask, self.nothing).value
 
             return gathered
         masks = [_within(b, b.add(first, I64(k * self.lanes)), I64(1), width, self.lanes) for k in range(known)]
 
         def strided(shift: ir.Value) -> ir.Value:
             starts = [b.add(b.add(base, shift), I64(k * self.lanes * self.bytes)) for k in range(known)]
-            registers = [V(b, self.existing(at, mask)) for at, mask in zip(starts, masks, strict=True)]
+            registers = [V(b, self.load(at, mask)) for at, mask in zip(starts, masks, strict=True)]
             return registers[0].value if known == 1 else shuffle(*registers, list(range(0, 2 * self.lanes, 2))).value
 
         return strided
@@ -99,6 +77,7 @@ def _spread_rows(typingctx: Any, target: Any, target_plane: Any, target_row: Any
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         target, target_plane, target_row, planes, rows, cols, source, height, width, row, row_step, col, col_step, _ = values
         mover = _Mover(b, LLVM_ITEMS[like])
+        nothing = constant(mover.vector, mover.nothing)
 
         def clipped(value: ir.Value) -> ir.Value:
             value = b.select(b.icmp_signed(">", value, I64(0)), value, I64(0))
@@ -120,8 +99,8 @@ def _spread_rows(typingctx: Any, target: Any, target_plane: Any, target_row: Any
                 shift = b.mul(plane.index, source_plane)
                 for start, stop, inside in ((I64(0), top, False), (top, bottom, True), (bottom, rows, False)):
                     with cgutils.for_range_slice(b, start, stop, I64(1), I64) as (r, _):
-                        value = read(b.add(shift, b.mul(r, source_row))) if inside else mover.nothing
-                        mover._store(value, b.add(place, b.mul(r, target_row)), existing)
+                        value = read(b.add(shift, b.mul(r, source_row))) if inside else nothing
+                        mover.store(value, b.add(place, b.mul(r, target_row)), existing)
 
         def chunk(j: ir.Value, existing: ir.Value | None) -> None:
             here = b.add(col, b.mul(j, col_step))
@@ -147,22 +126,22 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
             before = b.block
             with b.if_then(b.icmp_signed("!=", extra, I64(0))):
                 beside = mover.offset(extra, place)
-                more = b.fadd(value, b.load(mover._at(beside, item)) if lanes == 1 else mover._load(beside, mask))
+                more = b.fadd(value, b.load(mover.at(beside, item)) if lanes == 1 else mover.load(beside, mask))
                 after = b.block
             total = b.phi(value.type)
             total.add_incoming(value, before)
             total.add_incoming(more, after)
             result = where(low > V(b, total), low, V(b, total)).value
             if lanes == 1:
-                b.store(result, mover._at(mover.offset(target, place), item))
+                b.store(result, mover.at(mover.offset(target, place), item))
             else:
-                mover._store(result, mover.offset(target, place), mask)
+                mover.store(result, mover.offset(target, place), mask)
 
         def plain(j: ir.Value, mask: ir.Value | None) -> None:
-            finish(j, mover._load(mover.offset(source, j), mask), mask)
+            finish(j, mover.load(mover.offset(source, j), mask), mask)
 
         def paired(j: ir.Value, mask: ir.Value | None) -> None:
-            even, odd = (V(b, mover._load(mover.offset(at, b.sdiv(j, I64(2))), None)) for at in (source, other))
+            even, odd = (V(b, mover.load(mover.offset(at, b.sdiv(j, I64(2))), None)) for at in (source, other))
             finish(j, shuffle(even, odd, [k // 2 + k % 2 * mover.lanes for k in range(mover.lanes)]).value, mask)
 
         with b.if_else(b.icmp_signed("!=", other, I64(0))) as (two, one):
@@ -172,7 +151,7 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
                 with near:
                     mover.over(count, plain)
                 with far, cgutils.for_range(b, count, intp=I64) as turn:
-                    finish(b.mul(turn.index, step), b.load(mover._at(mover.offset(source, turn.index), item)), None)
+                    finish(b.mul(turn.index, step), b.load(mover.at(mover.offset(source, turn.index), item)), None)
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 6, floor), emit
@@ -183,11 +162,11 @@ def _window_row(typingctx: Any, target: Any, cols: Any, source: Any, height: Any
                 kernel_w: Any, dilation_h: Any, dilation_w: Any, stride: Any, like: Any) -> Any:  # fmt: skip
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         target, cols, source, height, width, row, col, kernel_h, kernel_w, dilation_h, dilation_w, stride, _ = values
-        mover = _Mover(b, LLVM_ITEMS[like], -math.inf)
+        mover = _Mover(b, LLVM_ITEMS[like], nothing=-math.inf)
         largest = cgutils.alloca_once(b, mover.vector)
 
         def chunk(j: ir.Value, existing: ir.Value | None, known: int) -> None:
-            b.store(mover.nothing, largest)
+            b.store(constant(mover.vector, mover.nothing), largest)
             with cgutils.for_range(b, kernel_w, intp=I64) as l:
                 first = b.add(b.add(col, b.mul(j, stride)), b.mul(l.index, dilation_w))
                 read = mover.read(source, first, stride, width, known)
@@ -196,7 +175,7 @@ def _window_row(typingctx: Any, target: Any, cols: Any, source: Any, height: Any
                     with b.if_then(b.icmp_unsigned("<", here, height)):
                         value = V(b, read(mover.offset(I64(0), b.mul(here, width))))
                         b.store(maximum(value, V(b, b.load(largest))).value, largest)
-            mover._store(b.load(largest), mover.offset(target, j), existing)
+            mover.store(b.load(largest), mover.offset(target, j), existing)
 
         mover.for_step(stride, lambda known: mover.over(cols, lambda j, existing: chunk(j, existing, known)))
         return context.get_dummy_value()

@@ -27,8 +27,25 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, constant, convert, item_bytes, lanewise, load, maximum, minimum, shuffle, splat, store, where
-from ._simd import I32, I64, LLVM_ITEMS, _lane_mask
+from ._simd import (
+    I32,
+    I64,
+    LLVM_ITEMS,
+    V,
+    constant,
+    convert,
+    item_bytes,
+    lanes_below,
+    lanewise,
+    load,
+    maximum,
+    minimum,
+    part,
+    shuffle,
+    splat,
+    store,
+    where,
+)
 
 BLOCK = 4096  # items of a row that are added up in the array's own dtype
 DOUBLE = ir.DoubleType()
@@ -123,15 +140,10 @@ def _dtype(arguments: Sequence[types.Type]) -> types.Float:
 
 def _halved(value: V, lanes: int, combine: Callable[[V, V], V]) -> V:
     """`value` folded to fewer lanes by adding its upper half to its lower one: always in the same order."""
-    b = value.builder
     while value.lanes > lanes:
         half = value.lanes // 2
-        low, high = (
-            V(b, b.shuffle_vector(value.value, value.value, ir.Constant(ir.VectorType(I32, half), list(range(start, start + half)))))
-            for start in (0, half)
-        )
-        value = combine(low, high)
-    return V(b, b.extract_element(value.value, I32(0))) if lanes == 1 and isinstance(value.type, ir.VectorType) else value
+        value = combine(part(value, 0, half), part(value, half, half))
+    return part(value, 0, lanes)
 
 
 class Loop:
@@ -189,7 +201,7 @@ class Loop:
         """`emit(mask)` for the lanes from `start` to `stop` - 1, if there are any."""
         count = self.b.sub(stop, start)
         with self.b.if_then(self.b.icmp_signed(">", count, I64(0))):
-            emit(_lane_mask(self.b, count, self.lanes))
+            emit(lanes_below(self.b, count, self.lanes))
 
     def along(self, length: ir.Value, registers: int, folds: Sequence[Fold], apply: Callable[..., Sequence[V]]) -> list[V]:
         """Run `apply(j, lanes, mask)` over the items of a row, `registers` vectors at a time; what it returns is folded."""

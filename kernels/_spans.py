@@ -9,10 +9,8 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from ._formula import V, constant, fma, lanewise, splat
 from ._rows import _halved
-from ._simd import I64, LLVM_ITEMS, _lane_mask
-from ._tile import _Tile, _vectors
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, register, splat
 
 
 @intrinsic
@@ -40,34 +38,16 @@ def fill_table(typingctx: Any, table: Any, first: Any, second: Any, sizes: Any, 
     return sig, emit
 
 
-class _Span(_Tile):
-    """Emits loops over neighbouring pixels, a register of them at a time or, where they do not lie side by side, one by one."""
-
-    def __init__(self, b: ir.IRBuilder, item: ir.Type, lanes: int) -> None:
-        super().__init__(b, item, 1, 1, False)
-        self.lanes, self.vector = lanes, lanewise(item, lanes)
-
-    def over(self, count: ir.Value, body: Any) -> None:
-        """Call `body(first pixel, mask of the pixels that exist)` for each register; it emits code."""
-        b, lanes = self.b, I64(self.lanes)
-        whole = b.mul(b.sdiv(count, lanes), lanes)
-        with cgutils.for_range_slice(b, I64(0), whole, lanes, I64) as (j, _):
-            body(j, None)
-        if self.lanes > 1:
-            with b.if_then(b.icmp_signed("<", whole, count)):
-                body(whole, _lane_mask(b, b.sub(count, whole), self.lanes))
-
-
 def _spans(b: ir.IRBuilder, item: ir.Type, *steps: ir.Value) -> Any:
     """Whole registers where every step is one item, else single items: yields each kind within its branch."""
-    bytes, vector = _vectors(item)
+    bytes, vector = register(item)
     side_by_side = b.icmp_signed("==", steps[0], I64(bytes))
     for step in steps[1:]:
         side_by_side = b.and_(side_by_side, b.icmp_signed("==", step, I64(bytes)))
     with b.if_else(side_by_side) as branches:
         for branch, lanes in zip(branches, (vector.count, 1), strict=True):
             with branch:
-                yield _Span(b, item, lanes)
+                yield Mover(b, item, lanes)
 
 
 @intrinsic
@@ -82,19 +62,19 @@ def gather_span(typingctx: Any, target: Any, target_step: Any, source: Any, sour
         target, target_step, source, source_step, count, taps, depth, planes, source_plane, weight_plane, _ = values
         for span in _spans(b, LLVM_ITEMS[like], target_step, source_step):
 
-            def body(j: ir.Value, mask: ir.Value | None, span: _Span = span) -> None:
+            def body(j: ir.Value, mask: ir.Value | None, span: Mover = span) -> None:
                 place = b.add(target, b.mul(j, target_step))
                 first = b.add(source, b.mul(j, source_step))
-                total = cgutils.alloca_once_value(b, span._load(place, mask))
+                total = cgutils.alloca_once_value(b, span.load(place, mask))
                 with cgutils.for_range(b, planes, intp=I64) as plane, cgutils.for_range(b, depth, intp=I64) as tap:
                     pair = b.add(taps, b.mul(tap.index, I64(16)))
                     offset, weight_at = (b.load(b.inttoptr(b.add(pair, I64(half)), I64.as_pointer())) for half in (0, 8))
                     offset = b.add(offset, b.mul(plane.index, source_plane))
                     weight_at = b.add(weight_at, b.mul(plane.index, weight_plane))
-                    weight = splat(b, b.load(span._at(weight_at, span.item)), span.lanes)
-                    pixels = V(b, span._load(b.add(first, offset), mask))
+                    weight = splat(b, b.load(span.at(weight_at, span.item)), span.lanes)
+                    pixels = V(b, span.load(b.add(first, offset), mask))
                     b.store(fma(pixels, V(b, weight), V(b, b.load(total))).value, total)
-                span._store(b.load(total), place, mask)
+                span.store(b.load(total), place, mask)
 
             span.over(count, body)
         return context.get_dummy_value()
@@ -117,10 +97,10 @@ def plane_dot(typingctx: Any, a: Any, a_row: Any, b: Any, b_row: Any, b_step: An
                 left, right = (builder.add(at, builder.mul(row.index, step)) for at, step in ((a, a_row), (b, b_row)))
 
                 def body(
-                    j: ir.Value, mask: ir.Value | None, span: _Span = span, left: Any = left, right: Any = right, total: Any = total
+                    j: ir.Value, mask: ir.Value | None, span: Mover = span, left: Any = left, right: Any = right, total: Any = total
                 ) -> None:
-                    x = V(builder, span._load(builder.add(left, builder.mul(j, I64(span.bytes))), mask))
-                    y = V(builder, span._load(builder.add(right, builder.mul(j, b_step)), mask))
+                    x = V(builder, span.load(builder.add(left, builder.mul(j, I64(span.bytes))), mask))
+                    y = V(builder, span.load(builder.add(right, builder.mul(j, b_step)), mask))
                     builder.store(fma(x, y, V(builder, builder.load(total))).value, total)
 
                 span.over(cols, body)

@@ -15,9 +15,9 @@ from numba.extending import intrinsic
 
 from . import _host
 from ._compiler import subroutine
-from ._formula import V, splat, where
-from ._simd import I64, LLVM_ITEMS
-from ._tile import NV, _Tile, _vectors
+from ._host import NV
+from ._simd import I64, LLVM_ITEMS, V, register, splat, where
+from ._tile import _Tile
 
 PAIR = 16  # bytes of a table's entry: two offsets
 NAMES = ("c", "c_row", "weight", "weight_row", "pixels", "taps", "depth", "steps", "bias", "extra", "rows", "cols", "floor")
@@ -56,16 +56,16 @@ class _TapTile(_Tile):
                 self._finish(operands, places, sums)
             with beside:
                 extras = self._places(operands["extra"], operands["c_row"])
-                self._finish(operands, places, [b.fadd(s, self._load(at, None)) for s, at in zip(sums, extras, strict=True)])
+                self._finish(operands, places, [b.fadd(s, self.load(at)) for s, at in zip(sums, extras, strict=True)])
 
     def _starts(self, operands: dict[str, ir.Value], places: list[ir.Value]) -> list[ir.Value]:
         """What sums begin from: the bias of each channel, or, where that has no address, what the result holds already."""
         b = self.b
         with b.if_else(b.icmp_signed("==", operands["bias"], I64(0))) as (held, fresh):
             with held:
-                before, from_held = [self._load(at, None) for at in places], b.block
+                before, from_held = [self.load(at) for at in places], b.block
             with fresh:
-                biases = [b.load(self._at(b.add(operands["bias"], I64(i * self.bytes)), self.item)) for i in range(self.rows)]
+                biases = [b.load(self.at(b.add(operands["bias"], I64(i * self.bytes)), self.item)) for i in range(self.rows)]
                 spread, from_fresh = [splat(b, x, self.vector.count) for x in biases], b.block
         starts = []
         for i, value in enumerate(before):
@@ -79,7 +79,7 @@ class _TapTile(_Tile):
         floor = V(self.b, splat(self.b, operands["floor"], self.vector.count))
         for at, value in zip(places, sums, strict=True):
             total = V(self.b, value)
-            self._store(where(floor > total, floor, total).value, at, None)
+            self.store(where(floor > total, floor, total).value, at, None)
 
     def _products(self, operands: dict[str, ir.Value], starts: list[ir.Value]) -> list[ir.Value]:
         """The loop over steps, of which there may be none. Where the next step finds its operands is known before this one is done."""
@@ -94,7 +94,7 @@ class _TapTile(_Tile):
         left, tap, weight_at, pixels_at = places
         b.cbranch(b.icmp_signed(">", left, I64(0)), body, done)
         b.position_at_end(body)
-        moves = [b.load(self._at(b.add(tap, I64(8 * half)), I64)) for half in range(2)]
+        moves = [b.load(self.at(b.add(tap, I64(8 * half)), I64)) for half in range(2)]
         following = b.add(tap, I64(PAIR))
         following = b.select(b.icmp_signed("==", following, end), operands["taps"], following)
         results = self._step(self._rows(weight_at, operands["weight_row"]), pixels_at, [None] * self.vectors, sums)
@@ -116,7 +116,7 @@ def _tap_tile(typingctx: Any, c: Any, c_row: Any, weight: Any, weight_row: Any, 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         operands = dict(zip(NAMES, values, strict=True))
         done = builder.append_basic_block("tile_done")
-        lanes = _vectors(item)[1].count
+        lanes = register(item)[1].count
         widths = [builder.append_basic_block(f"vectors_{v}") for v in range(1, NV + 1)]
         switch = builder.switch(builder.sdiv(builder.add(operands["cols"], I64(lanes - 1)), I64(lanes)), widths[-1])
         for vectors, block in enumerate(widths, start=1):

@@ -15,10 +15,9 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._formula import V, constant, fma, lanewise, splat, where
 from ._host import NV
 from ._peak import CHAINS
-from ._simd import I32, I64, LLVM_ITEMS, _lane_mask, _masked, _suffix
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefetch, register, splat, where
 
 GROUP = 2  # panels of B that are copied together, since memory is read faster in longer pieces
 AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
@@ -29,44 +28,21 @@ def tile_rows() -> int:
     return {16: 6, 32: 14}[_host.isa().registers]
 
 
-def _vectors(item: ir.Type) -> tuple[int, ir.Type]:
-    bytes = 4 if isinstance(item, ir.FloatType) else 8
-    lanes = _host.lanes(bytes)
-    return bytes, lanewise(item, lanes)
-
-
-class _Tile:
+class _Tile(Mover):
     """Emits one tile of `rows` x `vectors`; with `masked`, only the first `cols` lanes of its last vector exist."""
 
     def __init__(self, b: ir.IRBuilder, item: ir.Type, rows: int, vectors: int, masked: bool) -> None:
-        self.b, self.item, self.rows, self.vectors, self.masked = b, item, rows, vectors, masked
-        self.bytes, self.vector = _vectors(item)
-
-    def _at(self, address: ir.Value, type: ir.Type) -> ir.Value:
-        return self.b.inttoptr(address, type.as_pointer())
-
-    def _load(self, address: ir.Value, mask: ir.Value | None) -> ir.Value:
-        pointer = self._at(address, self.vector)
-        if mask is None:
-            return self.b.load(pointer, align=self.bytes)
-        name = f"llvm.masked.load.{_suffix(self.vector)}.p0"
-        return _masked(self.b, name, self.vector, [pointer, I32(self.bytes), mask, constant(self.vector, 0.0)])
-
-    def _store(self, value: ir.Value, address: ir.Value, mask: ir.Value | None) -> None:
-        pointer = self._at(address, self.vector)
-        if mask is None:
-            self.b.store(value, pointer, align=self.bytes)
-        else:
-            _masked(self.b, f"llvm.masked.store.{_suffix(self.vector)}.p0", ir.VoidType(), [value, pointer, I32(self.bytes), mask])
+        super().__init__(b, item)
+        self.rows, self.vectors, self.masked = rows, vectors, masked
 
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b, lanes = self.b, self.vector.count
         masks: list[ir.Value | None] = [None] * self.vectors
         if self.masked:
-            masks[-1] = _lane_mask(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
+            masks[-1] = lanes_below(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
         bases, targets = self._rows(operands, "base"), self._rows(operands, "c")
         for target in targets:
-            _prefetch(b, target, write=True)
+            prefetch(b, self.at(target, self.item), write=True)
         totals = self._products(operands, masks)
         offsets = [I64(v * lanes * self.bytes) for v in range(self.vectors)]
         places = [b.add(target, offset) for target in targets for offset in offsets]
@@ -74,13 +50,13 @@ class _Tile:
 
         def store(results: list[V]) -> None:
             for n, (result, place) in enumerate(zip(results, places, strict=True)):
-                self._store(where(result < least, least, result).value, place, masks[n % self.vectors])
+                self.store(where(result < least, least, result).value, place, masks[n % self.vectors])
 
         with b.if_else(b.fcmp_ordered("==", operands["beta"], ir.Constant(self.item, 0.0))) as (fresh, added):
             with fresh:
                 store([alpha * V(b, total) for total in totals])
             with added:
-                beneath = [self._load(b.add(base, offset), masks[v]) for base in bases for v, offset in enumerate(offsets)]
+                beneath = [self.load(b.add(base, offset), masks[v]) for base in bases for v, offset in enumerate(offsets)]
                 results = [fma(V(b, x), beta, alpha * V(b, total)) for x, total in zip(beneath, totals, strict=True)]
                 store(results)  # after all loads: the last two rows may be one
 
@@ -126,24 +102,18 @@ class _Tile:
             return b.add(b.add(operands[start], b.mul(panel, panel_step)), b.add(b.mul(row, row_step), within))
 
         source = place("from", operands["from_panel"], operands["from_row"])
-        _prefetch(b, b.add(source, b.mul(I64(AHEAD), operands["from_row"])))
-        self._store(self._load(source, None), place("to", operands["to_panel"], I64(NV * step)), None)
+        prefetch(b, self.at(b.add(source, b.mul(I64(AHEAD), operands["from_row"])), self.item))
+        self.store(self.load(source), place("to", operands["to_panel"], I64(NV * step)), None)
 
     def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:
         """One step of k: each item of A at the addresses `lefts`, times the row of B at `right`, added to the totals."""
         b, lanes = self.b, self.vector.count
-        row = [V(b, self._load(b.add(right, I64(v * lanes * self.bytes)), masks[v])) for v in range(self.vectors)]
+        row = [V(b, self.load(b.add(right, I64(v * lanes * self.bytes)), masks[v])) for v in range(self.vectors)]
         sums = []
         for i, address in enumerate(lefts):
-            left = V(b, splat(b, b.load(self._at(address, self.item)), lanes))
+            left = V(b, splat(b, b.load(self.at(address, self.item)), lanes))
             sums += [fma(left, row[v], V(b, totals[i * self.vectors + v])).value for v in range(self.vectors)]
         return sums
-
-
-def _prefetch(b: ir.IRBuilder, address: ir.Value, write: bool = False, level: int = 1) -> None:
-    """Bring the cache line at an address into the cache of a level, to be read soon, or to be read and written."""
-    pointer = b.inttoptr(address, ir.IntType(8).as_pointer())
-    _masked(b, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(int(write)), I32(4 - level), I32(1)])
 
 
 NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta", "least")
@@ -166,7 +136,7 @@ def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: 
         operands = dict(zip(NAMES, values, strict=False))
         carried = dict(zip(CARRIED, values[len(NAMES) :], strict=True))
         done = builder.append_basic_block("tile_done")
-        lanes = _vectors(item)[1].count
+        lanes = register(item)[1].count
         with builder.if_then(builder.icmp_signed("!=", carried["to"], I64(0))):
             _Tile(builder, item, tile_rows(), NV, False).emit(operands | carried)
             builder.branch(done)
@@ -197,8 +167,8 @@ def products_in_registers(typingctx: Any, place: Any, count: Any, like: Any) -> 
     item = LLVM_ITEMS[like]
 
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        mover = _Tile(b, item, 1, 1, False)
-        factor = V(b, mover._load(values[0], None))
+        mover = Mover(b, item)
+        factor = V(b, mover.load(values[0]))
         entry, turn, done = b.block, b.append_basic_block("turn"), b.append_basic_block("turned")
         b.branch(turn)
         b.position_at_end(turn)
@@ -214,63 +184,16 @@ def products_in_registers(typingctx: Any, place: Any, count: Any, like: Any) -> 
         total = V(b, sums[0])
         for other in sums[1:]:
             total = total + V(b, other)
-        mover._store(total.value, values[0], None)
+        mover.store(total.value, values[0], None)
         return context.get_dummy_value()
 
     return signature(types.none, types.int64, types.int64, like), emit
 
 
 @intrinsic
-def address(typingctx: Any, array: types.Array) -> Any:
-    """The address of the first item of `array`."""
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        return builder.ptrtoint(context.make_array(sig.args[0])(context, builder, values[0]).data, I64)
-
-    return signature(types.int64, array), emit
-
-
-def stack_buffer(bytes: int) -> Any:
-    """An intrinsic that returns the address of `bytes` bytes on the stack, aligned to a cache line, the same at every call."""
-
-    @intrinsic
-    def buffer(typingctx: Any) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-            with builder.goto_entry_block():
-                space = builder.alloca(ir.IntType(8), I64(bytes))
-                space.align = 64
-            return builder.ptrtoint(space, I64)
-
-        return signature(types.int64), emit
-
-    return buffer
-
-
-@intrinsic
-def peek(typingctx: Any, position: Any, like: Any) -> Any:
-    """The item at an address, of the type of `like`."""
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        return builder.load(builder.inttoptr(values[0], LLVM_ITEMS[like].as_pointer()))
-
-    return signature(like, types.int64, like), emit
-
-
-@intrinsic
-def poke(typingctx: Any, position: Any, item: Any) -> Any:
-    """Store `item` at an address."""
-
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        builder.store(values[1], builder.inttoptr(values[0], LLVM_ITEMS[item].as_pointer()))
-        return context.get_dummy_value()
-
-    return signature(types.none, types.int64, item), emit
-
-
-@intrinsic
 def copy_row(typingctx: Any, target: Any, source: Any, cols: Any, like: Any) -> Any:
     """Copy `cols` <= NR items from one address to another and fill up with zeros to NR: a row of a packed panel of B."""
-    bytes, vector = _vectors(LLVM_ITEMS[like])
+    bytes, vector = register(LLVM_ITEMS[like])
     lanes = vector.count
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
@@ -279,38 +202,10 @@ def copy_row(typingctx: Any, target: Any, source: Any, cols: Any, like: Any) -> 
             for branch, masked in ((whole, False), (edge, True)):
                 with branch:
                     for v in range(NV):
-                        mover = _Tile(builder, LLVM_ITEMS[like], 1, NV, masked)
-                        mask = _lane_mask(builder, builder.sub(cols, I64(v * lanes)), lanes) if masked else None
-                        value = mover._load(builder.add(source, I64(v * lanes * bytes)), mask)
-                        mover._store(value, builder.add(target, I64(v * lanes * bytes)), None)
+                        mover = Mover(builder, LLVM_ITEMS[like])
+                        mask = lanes_below(builder, builder.sub(cols, I64(v * lanes)), lanes) if masked else None
+                        value = mover.load(builder.add(source, I64(v * lanes * bytes)), mask)
+                        mover.store(value, builder.add(target, I64(v * lanes * bytes)), None)
         return context.get_dummy_value()
 
     return signature(types.none, types.int64, types.int64, types.int64, like), emit
-
-
-def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
-    """The columns of a square block whose rows are vectors."""
-    lanes, rows = len(rows), list(rows)
-    # log2(lanes) rounds; each exchanges the off-diagonal quarters of blocks half as large as in the round before.
-    distance = lanes // 2
-    while distance:
-        low = [i if not i & distance else i - distance + lanes for i in range(lanes)]
-        high = [i + distance if not i & distance else i + lanes for i in range(lanes)]
-        for j in range(lanes):
-            if not j & distance:
-                first, second = rows[j], rows[j + distance]
-                order = [ir.Constant(ir.VectorType(I32, lanes), pick) for pick in (low, high)]
-                rows[j] = builder.shuffle_vector(first, second, order[0])
-                rows[j + distance] = builder.shuffle_vector(first, second, order[1])
-        distance //= 2
-    return rows
-
-
-def _transpose_registers(
-    builder: ir.IRBuilder, item: ir.Type, target: ir.Value, target_row: ir.Value, source: ir.Value, source_row: ir.Value
-) -> None:
-    lanes = _vectors(item)[1].count
-    mover = _Tile(builder, item, 1, 1, False)
-    rows = [mover._load(builder.add(source, builder.mul(I64(j), source_row)), None) for j in range(lanes)]
-    for k, row in enumerate(_transposed(builder, rows)):
-        mover._store(row, builder.add(target, builder.mul(I64(k), target_row)), None)

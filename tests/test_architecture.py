@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("fastnn/**/*.py"), *ROOT.glob("kernels/**/*.py")])
 
 NUMBA_FILES = [
-    "atomics",
     "blocks",
+    "calls",
     "columns",
     "compiler",
     "dots",
@@ -20,16 +20,18 @@ NUMBA_FILES = [
     "epilogue",
     "fallback",
     "gemv",
+    "memory",
     "pack",
     "pixels",
     "rows",
+    "shares",
     "simd",
     "spans",
     "taps",
     "tile",
 ]
 NUMBA = {f"kernels/_{name}.py" for name in NUMBA_FILES}
-LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("builtin", "formula", "host", "loader", "math", "nest")}
+LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("builtin", "host", "loader", "math", "nest")}
 
 COMPILERS = ("numba", "llvmlite")
 TWINS_MAY = ("fastnn.kernels._signature", "fastnn.kernels.reference")

@@ -2,10 +2,10 @@
 
 from .._blocks import ceil_div
 from .._compiler import subroutine
+from .._memory import address, peek, poke
 from .._pixels import settle_pixels
-from .._simd import share
+from .._shares import share
 from .._spans import fill_table, gather_span, plane_dot
-from .._tile import address, peek, poke
 from ._runs import PIXELS, RUN, TAPS, cut_into_runs, pixel_runs, tap_table
 
 

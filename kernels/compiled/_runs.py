@@ -1,7 +1,7 @@
 """Which taps of a kernel fall inside an image: the pixels of one dimension, cut into runs that use the same ones."""
 
 from .._compiler import subroutine
-from .._tile import peek, poke, stack_buffer
+from .._memory import peek, poke, stack_buffer
 
 PIXELS = 512  # of a block
 TAPS = 512  # places in the kernel that are worked on at a time

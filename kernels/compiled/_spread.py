@@ -7,8 +7,9 @@ one place in the kernel multiplies, row after row, lie side by side.
 
 from .. import _host
 from .._compiler import subroutine
+from .._host import NV
+from .._memory import stack_buffer
 from .._pixels import spread_rows
-from .._tile import NV, stack_buffer
 
 ROW = NV * _host.isa().vector_bytes  # bytes of a row of a tile
 PIXEL_BYTES = min(_host.cache_bytes(2) // 2, 512 << 10)

@@ -10,9 +10,11 @@ from .._blocks import ceil_div, even_parts, transpose
 from .._compiler import subroutine
 from .._dots import MOST_ROWS as DOT_ROWS
 from .._dots import TAPS_AT_ONCE, dot_tile
-from .._simd import share, width
+from .._host import NV
+from .._memory import address, poke, stack_buffer
+from .._shares import share
+from .._simd import width
 from .._taps import MOST_ROWS, PAIR, tap_tile
-from .._tile import NV, address, poke, stack_buffer
 from ._runs import TAPS, tap_table
 from ._spread import PIXEL_BYTES, ROW, pixel_rows, spread
 

@@ -3,9 +3,9 @@
 import math
 
 from .. import _math
-from .._formula import V, absolute, clip, fma, where
 from .._math import exp, expm1
 from .._nest import elementwise
+from .._simd import V, absolute, clip, fma, where
 from ..reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 MISH_ONE = 20.0  # from there on, tanh(softplus(x)) is 1 in float64

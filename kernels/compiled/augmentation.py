@@ -1,7 +1,8 @@
 """Random changes of images, row by row."""
 
+from .._compiler import inlined
 from .._rows import integers
-from .._simd import inlined, share
+from .._shares import share
 from .random import LOW, UNIT, philox
 from .reductions import copied, spread
 

@@ -12,10 +12,12 @@ from .._blocks import ceil_div, even_parts
 from .._compiler import by_hand, subroutine
 from .._dots import MOST_ROWS as DOT_ROWS
 from .._dots import TAPS_AT_ONCE, dot_tile
+from .._host import NV
+from .._memory import address, peek, poke, stack_buffer
 from .._pixels import settle_pixels
-from .._simd import share, width
+from .._shares import share
+from .._simd import width
 from .._taps import MOST_ROWS, PAIR, tap_tile
-from .._tile import NV, address, peek, poke, stack_buffer
 from ..reference.convolution import EPILOGUES
 from ._depthwise import depthwise, depthwise_weight_grad
 from ._runs import TAPS, tap_table

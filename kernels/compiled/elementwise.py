@@ -1,8 +1,8 @@
 """Arithmetic and elementary functions as formulas; what each computes stands in its twin."""
 
-from .. import _formula, _math
-from .._formula import V
+from .. import _math, _simd
 from .._nest import elementwise
+from .._simd import V
 
 
 @elementwise
@@ -37,7 +37,7 @@ def negative(x: V) -> V:
 
 @elementwise
 def sign(x: V) -> V:
-    return _formula.where(x > 0, 1.0, _formula.where(x < 0, -1.0, x))
+    return _simd.where(x > 0, 1.0, _simd.where(x < 0, -1.0, x))
 
 
 @elementwise
@@ -53,12 +53,12 @@ def less_equal(a: V, b: V) -> V:
 @elementwise
 def add_relu(a: V, b: V) -> V:
     y = a + b
-    return _formula.where(y < 0, 0.0, y)
+    return _simd.where(y < 0, 0.0, y)
 
 
 @elementwise
 def clip_grad(dy: V, x: V, low: V, high: V) -> V:
-    return _formula.where((x >= low) & (x <= high), dy, 0.0)
+    return _simd.where((x >= low) & (x <= high), dy, 0.0)
 
 
 @elementwise
@@ -66,12 +66,12 @@ def exponential_average(average: V, value: V, momentum: V, scale: V) -> V:
     return average * (1 - momentum) + value * (momentum * scale)
 
 
-maximum = elementwise(_formula.maximum)
-minimum = elementwise(_formula.minimum)
-absolute = elementwise(_formula.absolute)
-where = elementwise(_formula.where)
-clip = elementwise(_formula.clip)
-sqrt = elementwise(_formula.sqrt)
+maximum = elementwise(_simd.maximum)
+minimum = elementwise(_simd.minimum)
+absolute = elementwise(_simd.absolute)
+where = elementwise(_simd.where)
+clip = elementwise(_simd.clip)
+sqrt = elementwise(_simd.sqrt)
 power = elementwise(_math.power)
 exp = elementwise(_math.exp)
 log = elementwise(_math.log)

@@ -1,7 +1,8 @@
 """The interpreter of programs, and the loop in which a worker thread waits for work and does it."""
 
-from .._atomics import atomic_add, atomic_load, atomic_store, give_way, invoke, pause
+from .._calls import give_way, invoke
 from .._compiler import subroutine
+from .._simd import atomic_add, atomic_load, atomic_store, pause
 
 # The words of the team's mailbox, each on a cache line of its own. A ticket is a running number and, in its last byte, how many
 # workers take part: a worker that does not take part never looks at the rest, which may be changing.

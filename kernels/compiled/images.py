@@ -1,7 +1,7 @@
 """Linear maps along one axis: rows of I items where there are such, else item by item."""
 
 from .._rows import row
-from .._simd import share
+from .._shares import share
 from .reductions import spread
 from .softmax import scaled
 

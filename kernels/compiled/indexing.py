@@ -1,7 +1,7 @@
 """Rows of a table picked by integer indices."""
 
 from .._rows import row
-from .._simd import share, share_columns
+from .._shares import share, share_columns
 from .reductions import copied, spread
 
 

@@ -3,10 +3,11 @@
 from .. import _math
 from .._compiler import by_hand
 from .._each_row import each_row
-from .._formula import V, absolute, clip, maximum, where
+from .._memory import scratch
 from .._nest import elementwise
 from .._rows import SUM, row
-from .._simd import scratch, share
+from .._shares import share
+from .._simd import V, absolute, clip, maximum, where
 from .reductions import spread
 from .softmax import ROWS, exp_nonpositive, log_sum, tops_and_totals, total
 

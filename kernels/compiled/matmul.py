@@ -8,12 +8,14 @@ among workers, and its order follows from K alone: results are bitwise the same 
 import numpy as np
 
 from .. import _host
-from .._compiler import subroutine
+from .._compiler import inlined, subroutine
 from .._epilogue import finish
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
+from .._host import NV
+from .._memory import address, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
-from .._simd import inlined, width
-from .._tile import GROUP, NV, address, copy_row, peek, poke, stack_buffer, tile, tile_rows
+from .._simd import width
+from .._tile import GROUP, copy_row, tile, tile_rows
 from ..reference.matmul import EPILOGUES
 
 MR = tile_rows()

@@ -1,11 +1,12 @@
 """Normalisation over the rows of a matrix and over the channels of a batch; variances in two passes, the second one from cache."""
 
 from .._columns import column_sums
-from .._compiler import by_hand
+from .._compiler import by_hand, inlined
 from .._each_row import each_row
-from .._formula import sqrt, where
+from .._memory import flattened, scratch
 from .._rows import SUM, number, row
-from .._simd import flattened, inlined, scratch, share, share_columns
+from .._shares import share, share_columns
+from .._simd import sqrt, where
 from .reductions import columns_sum_of_squares, columns_total, divided, sum_of_squares
 from .softmax import scaled, total
 

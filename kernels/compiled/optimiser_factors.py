@@ -1,8 +1,8 @@
 """Formulas of the factors of each optimiser's step: one float64 number per tensor that is updated."""
 
-from .._formula import V, sqrt, where
 from .._math import power
 from .._nest import elementwise
+from .._simd import V, sqrt, where
 
 
 @elementwise

@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .._formula import V, absolute, maximum, minimum, sqrt, where
 from .._nest import Formula, elementwise
+from .._simd import V, absolute, maximum, minimum, sqrt, where
 
 
 def penalised(grad: V, param: V, decay: V, sign: V) -> V:

@@ -1,7 +1,8 @@
 """Arithmetic in registers."""
 
+from .._memory import address
 from .._simd import width
-from .._tile import address, products_in_registers
+from .._tile import products_in_registers
 
 
 def products(team, place, count):

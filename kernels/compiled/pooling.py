@@ -6,11 +6,12 @@ one vector; elsewhere each output reads its own window, cut to the plane.
 
 import math
 
-from .._formula import maximum, where
+from .._compiler import inlined
+from .._memory import address, flattened
 from .._pixels import window_row
 from .._rows import row
-from .._simd import flattened, inlined, share
-from .._tile import address
+from .._shares import share
+from .._simd import maximum, where
 from .reductions import spread
 
 

@@ -1,8 +1,8 @@
 """Random masks: Philox on 64-bit lanes, one block of four numbers in each."""
 
-from .._formula import V, convert, halves, shuffle, where
 from .._rows import row
-from .._simd import share
+from .._shares import share
+from .._simd import V, convert, halves, shuffle, where
 
 # Philox4x32-10: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.4 and Random123's philox.h.
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)

@@ -3,9 +3,10 @@
 import math
 
 from .._columns import column_sums
-from .._formula import where
+from .._memory import flattened
 from .._rows import MAXIMUM, MINIMUM, SUM, first, row
-from .._simd import flattened, share_both
+from .._shares import share_both
+from .._simd import where
 from .softmax import total
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .._atomics import invoke
+from .._calls import invoke
+from .._memory import peek, poke
 from .._replay import (
     ALIGNED,
     ARRAY,
@@ -32,7 +33,6 @@ from .._replay import (
     TYPE,
     WRITEABLE,
 )
-from .._tile import peek, poke
 
 
 def replay(team, plans):

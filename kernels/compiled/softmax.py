@@ -2,18 +2,20 @@
 
 import math
 
-from .. import _formula, _math
+from .. import _math, _simd
 from .._compiler import by_hand
 from .._each_row import each_row, kept
-from .._formula import V, bits, fma, from_bits, horner, where
+from .._math import horner
+from .._memory import scratch
 from .._rows import LARGEST, SUM, row
-from .._simd import scratch, share
+from .._shares import share
+from .._simd import V, bits, fma, from_bits, where
 
 
 def exp_nonpositive(x: V) -> V:
     """e^x for x <= 0 at half the price of the general one: results below the smallest normal number are 0."""
     form = _math.FORMATS[x.dtype]
-    if _formula.has_scaling(x):
+    if _simd.has_scaling(x):
         x = where(x < form.exp_range[0], form.exp_range[0], x)
     shifted = fma(x, 1 / math.log(2.0), form.magic)
     n = shifted - form.magic
@@ -22,8 +24,8 @@ def exp_nonpositive(x: V) -> V:
         high, low = form.ln2
         r = fma(n, -low, fma(n, -high, x))
     p = horner(r, (*form.expm1_tail, 1.0, 1.0))
-    if _formula.has_scaling(x):
-        return _formula.scaled(p, n)
+    if _simd.has_scaling(x):
+        return _simd.scaled(p, n)
     return where(x < (1 - form.bias) * math.log(2.0), 0.0, from_bits(bits(p) + (bits(shifted) << form.mantissa)))
 
 
