@@ -10,6 +10,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
+from . import _host
 from ._host import NV
 from ._rows import _halved
 from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, register, splat
@@ -17,11 +18,18 @@ from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, regist
 ROWS_AT_ONCE = 8  # rows of the matrix added to the result in one pass over it
 DOTS_AT_ONCE = 4  # columns whose products with the vector are summed side by side
 PANELS_AT_ONCE = 4  # panels of a packed matrix whose products with the vector are summed side by side
-CHAINS = 2  # partial sums of each, against the latency of the additions
 
 
 def _scalar(b: ir.IRBuilder, item: ir.Type, address: ir.Value) -> ir.Value:
     return b.load(b.inttoptr(address, item.as_pointer()))
+
+
+def _until_aligned(b: ir.IRBuilder, place: ir.Value, count: ir.Value, bytes: int, lanes: int) -> ir.Value:
+    """How many of `count` items stand before the first vector that lies in one cache line: reading across two takes a quarter longer."""
+    if not _host.isa().has_masks:
+        return I64(0)
+    ahead = b.and_(b.sdiv(b.neg(place), I64(bytes)), I64(lanes - 1))
+    return b.select(b.icmp_signed("<", ahead, count), ahead, count)
 
 
 @intrinsic
@@ -46,12 +54,15 @@ def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_co
                     total = fma(V(builder, mover.load(builder.add(place, offset), mask)), factor, total)
                 mover.store(total.value, builder.add(c, offset), mask)
 
-            whole = builder.sdiv(cols, I64(lanes))
-            with cgutils.for_range(builder, whole) as loop:
-                column(builder.mul(loop.index, I64(lanes * bytes)), None)
-            rest = builder.sub(cols, builder.mul(whole, I64(lanes)))
+            head = _until_aligned(builder, b, cols, bytes, lanes)
+            with builder.if_then(builder.icmp_signed(">", head, I64(0))):
+                column(I64(0), lanes_below(builder, head, lanes))
+            rest = builder.srem(builder.sub(cols, head), I64(lanes))
+            last = builder.mul(builder.sub(cols, rest), I64(bytes))
+            with cgutils.for_range_slice(builder, builder.mul(head, I64(bytes)), last, I64(lanes * bytes), I64) as (offset, _):
+                column(offset, None)
             with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
-                column(builder.mul(whole, I64(lanes * bytes)), lanes_below(builder, rest, lanes))
+                column(last, lanes_below(builder, rest, lanes))
 
         with builder.if_else(builder.icmp_signed("==", count, I64(ROWS_AT_ONCE))) as (several, single):
             with several:
@@ -75,35 +86,43 @@ def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: A
         mover = Mover(builder, item)
         zero = constant(vector, 0.0)
 
+        # Where all columns lie alike, vectors begin where cache lines do: `shift` lanes before the first item.
+        alike = builder.icmp_signed("==", builder.and_(b_col, I64(lanes * bytes - 1)), I64(0))
+        shift = builder.select(alike, builder.and_(builder.sdiv(b, I64(bytes)), I64(lanes - 1)), I64(0))
+        shift = shift if _host.isa().has_masks else I64(0)
+        back = builder.mul(shift, I64(bytes))
+        end = builder.add(depth, shift)
+        rest = builder.srem(end, I64(lanes))
+        begun = builder.icmp_signed(">", shift, I64(0))
+        first, last = builder.select(begun, I64(lanes), I64(0)), builder.sub(end, rest)
+
         def columns(number: int) -> None:
-            places = [builder.add(b, builder.mul(I64(j), b_col)) for j in range(number)]
+            left = builder.sub(a, back)
+            places = [builder.sub(builder.add(b, builder.mul(I64(j), b_col)), back) for j in range(number)]
             with builder.goto_entry_block():
-                totals = [[builder.alloca(vector) for _ in range(CHAINS)] for _ in range(number)]
-            for chain in totals:
-                for total in chain:
-                    builder.store(zero, total)
+                totals = [builder.alloca(vector) for _ in range(number)]
+                twice = builder.alloca(vector, 2)
+            for total in totals:
+                builder.store(zero, total)
 
-            def step(offset: ir.Value, chains: int, mask: ir.Value | None) -> None:
-                for u in range(chains):
-                    here = builder.add(offset, I64(u * lanes * bytes))
-                    left = V(builder, mover.load(builder.add(a, here), mask))
-                    for place, chain in zip(places, totals, strict=True):
-                        right = V(builder, mover.load(builder.add(place, here), mask))
-                        builder.store(fma(left, right, V(builder, builder.load(chain[u]))).value, chain[u])
+            def step(k: ir.Value, mask: ir.Value | None) -> None:
+                offset = builder.mul(k, I64(bytes))
+                factor = V(builder, mover.load(builder.add(left, offset), mask))
+                for place, total in zip(places, totals, strict=True):
+                    right = V(builder, mover.load(builder.add(place, offset), mask))
+                    builder.store(fma(factor, right, V(builder, builder.load(total))).value, total)
 
-            whole = builder.sdiv(depth, I64(CHAINS * lanes))
-            with cgutils.for_range(builder, whole) as loop:
-                step(builder.mul(loop.index, I64(CHAINS * lanes * bytes)), CHAINS, None)
-            done = builder.mul(whole, I64(CHAINS * lanes))
-            rest = builder.sub(depth, done)
-            with cgutils.for_range(builder, builder.sdiv(builder.add(rest, I64(lanes - 1)), I64(lanes))) as loop:
-                past = builder.add(done, builder.mul(loop.index, I64(lanes)))
-                step(builder.mul(past, I64(bytes)), 1, lanes_below(builder, builder.sub(depth, past), lanes))
-            for j, chain in enumerate(totals):
-                total = V(builder, builder.load(chain[0]))
-                for other in chain[1:]:
-                    total = total + V(builder, builder.load(other))
-                result = builder.fmul(alpha, _halved(total, 1, operator.add).value)
+            with builder.if_then(begun):
+                step(I64(0), builder.xor(lanes_below(builder, end, lanes), lanes_below(builder, shift, lanes)))
+            with cgutils.for_range_slice(builder, first, last, I64(lanes), I64) as (k, _):
+                step(k, None)
+            with builder.if_then(builder.and_(builder.icmp_signed(">", rest, I64(0)), builder.icmp_signed("<=", first, last))):
+                step(last, lanes_below(builder, rest, lanes))
+            for j, total in enumerate(totals):
+                for half in range(2):  # lanes go back to where they are without a shift, so that the sum is the same
+                    builder.store(builder.load(total), builder.gep(twice, [I64(half)]))
+                turned = mover.load(builder.add(builder.ptrtoint(twice, I64), back), None)
+                result = builder.fmul(alpha, _halved(V(builder, turned), 1, operator.add).value)
                 at = builder.inttoptr(builder.add(c, I64(j * bytes)), item.as_pointer())
                 with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
                     with fresh:

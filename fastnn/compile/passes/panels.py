@@ -8,6 +8,7 @@ from ...kernels import Instruction, _host
 from ...tensor import Array
 from ..memory import root, same_items
 from ..recording import Recording
+from .memory_plan import new_arena
 
 LARGE = 256 << 10  # bytes of a right-hand side that no longer stays in a cache beside the rest; smaller ones are fast as they are
 
@@ -25,8 +26,11 @@ def pack_weights(recording: Recording) -> None:
         for old, new in packed:
             if same_items(old, b):
                 return new
-        packed.append((b, np.ascontiguousarray(_panels(b))))
-        return packed[-1][1]
+        panels = _panels(b)
+        memory = new_arena(panels.nbytes).view(b.dtype).reshape(panels.shape)  # no vector of which lies in two cache lines
+        memory[...] = panels
+        packed.append((b, memory))
+        return memory
 
     instructions: list[Instruction] = []
     for instruction in recording.instructions:
