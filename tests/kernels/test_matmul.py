@@ -145,6 +145,24 @@ def test_a_share_of_the_rows_has_bitwise_the_same_results(M, N, K, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("N", "K"), [(3, 4), (7, 16), (37, 300), (64, 320)])
+def test_a_row_times_a_matrix_is_bitwise_the_same_wherever_they_begin(N, K, dtype):
+    rng = np.random.default_rng(7)
+    a, b = rng.normal(size=(1, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)
+    for turned in (False, True):
+        found = []
+        for start in range(17):
+            room = np.empty(17 + b.size, dtype)[start : start + b.size]
+            right = room.reshape(N, K).T if turned else room.reshape(K, N)
+            right[:] = b
+            c = np.full((1, N), np.nan, dtype)
+            run("gemm", c[None], a[None], right[None], c[None], c[None], 1.0, 0.0, 0)
+            assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
+            found.append(c.tobytes())
+        assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("M", "K"), [(1, 5), (1, 700), (2, 9), (61, 300), (150, 1100)])
 def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
     rng = np.random.default_rng(6)
