@@ -359,7 +359,8 @@ def as_float(x: Any, name: str = "input") -> Tensor:
     """`x` as a float tensor. Raises DTypeError if it holds anything else."""
     t = as_tensor(x, name=name)
     if t.dtype not in FLOATS:
-        raise DTypeError(f"{name} must be float32 or float64, got {t.dtype}")
+        advice = "; bytes of images become numbers from 0 to 1 by x.astype('float32') / 255" if t.dtype == np.uint8 else ""
+        raise DTypeError(f"{name} must be float32 or float64, got {t.dtype}{advice}")
     return t
 
 

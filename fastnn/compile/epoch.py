@@ -9,6 +9,7 @@ import numpy as np
 
 from ..kernels import Instruction, Program
 from ..tensor import Array
+from .feeding import UNIT
 from .memory import same_items
 from .passes import scheduled
 from .plan import Plan
@@ -57,7 +58,7 @@ class Epoch:
         for place, source in zip(plan.inputs, self.data, strict=True):
             before.append(Instruction("take_rows", (_rows(place), _rows(source), self.order, self.cursor)))
             if source.dtype == np.uint8 and place.dtype != np.uint8:
-                before.append(Instruction("multiply", (place, place, np.asarray(1 / 255, place.dtype))))
+                before.append(Instruction("multiply", (place, place, np.asarray(UNIT, place.dtype))))
         after = [Instruction("note", (self.losses, plan.outputs[0].reshape(1), self.cursor))]
         if self.outputs is not None:
             after.append(Instruction("put_rows", (_rows(self.outputs), _rows(plan.outputs[1]), self.order, self.cursor)))

@@ -12,6 +12,7 @@ from ..errors import DTypeError, ShapeError
 from ..kernels import get_backend
 from ..nn import Module
 from ..tensor import Array, Tensor, as_array, no_grad, to_array
+from .feeding import fed_dtype, feed
 from .plan import Plan
 from .recording import Recording, recording
 
@@ -57,7 +58,7 @@ class InferenceModel:
         self._plans = _Plans()
 
     def __call__(self, *inputs: Any) -> Any:
-        """The model's output for these inputs, float arrays of the model's dtype; other floats are converted.
+        """The model's output for these inputs, float arrays of the model's dtype; other floats are converted, bytes (uint8) mean x / 255.
 
         Raises
         ------
@@ -78,7 +79,7 @@ class InferenceModel:
         values = tuple([x.data if isinstance(x, Tensor) else as_array(x, "input") for x in inputs])
         plan = self._plan(values)
         for place, value in zip(plan.inputs, values, strict=True):
-            place[...] = value
+            feed(place, value)
         plan.program.run()
         return plan.outputs[0].copy() if len(plan.outputs) == 1 else tuple([a.copy() for a in plan.outputs])
 
@@ -104,8 +105,8 @@ class InferenceModel:
         return plan
 
     def _record(self, values: tuple[Array, ...]) -> Recording:
-        kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input").dtype for v in values]
-        inputs = [Tensor(np.empty(v.shape, dtype)) for v, dtype in zip(values, kinds, strict=True)]
+        kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input") for v in values]
+        inputs = [Tensor(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
         with _recording_lock:
             modes = [(m, m.training) for m in self.model.modules()]
             current = [(p, p.data) for p, _ in self._state]

@@ -21,6 +21,7 @@ from ..optim.schedules import check_schedule
 from ..random import generator, streams_from
 from ..tensor import FLOATS, Array, Tensor, as_array, to_array
 from .epoch import Epoch, Stretch
+from .feeding import fed_dtype, feed
 from .memory import root
 from .plan import Bytes, Plan
 from .profile import Profile, profile
@@ -79,8 +80,8 @@ class TrainingStep:
         Parameters
         ----------
         x, y
-            Inputs and targets; floats are converted to the model's dtype. A tuple of inputs is given to the model as several arguments,
-            a tuple of targets to the loss as a tuple.
+            Inputs and targets; floats are converted to the model's dtype, and inputs that are bytes (uint8) mean x / 255. A tuple of
+            inputs is given to the model as several arguments, a tuple of targets to the loss as a tuple.
 
         Raises
         ------
@@ -90,10 +91,10 @@ class TrainingStep:
         xs, ys = self._parts(x, "input"), self._parts(y, "target")
         values = xs + ys
         self.optimizer.sync()
-        plan = self._plan(tuple([(v.shape, v.dtype) for v in values]), len(xs), isinstance(y, tuple))
+        plan = self._plan(self._kinds(xs, ys), len(xs), isinstance(y, tuple))
         plan.check(values)
         for place, value in zip(plan.inputs, values, strict=True):
-            np.copyto(place, value)
+            feed(place, value)
         plan.program.run()
         return float(plan.outputs[0].item())
 
@@ -101,10 +102,7 @@ class TrainingStep:
         """Record the step for batches like this one without running it. Raises what calling it would raise."""
         xs, ys = self._parts(x, "input"), self._parts(y, "target")
         self.optimizer.sync()
-        plan = self._plan(
-            tuple([(v.shape, self._fed(v) if i < len(xs) else v.dtype) for i, v in enumerate(xs + ys)]), len(xs), isinstance(y, tuple)
-        )
-        plan.check(xs + ys)
+        self._plan(self._kinds(xs, ys), len(xs), isinstance(y, tuple)).check(xs + ys)
 
     def profile(self, x: Any, y: Any) -> Profile:
         """Train on one batch, then time each instruction of that step; the times change nothing else."""
@@ -126,7 +124,7 @@ class TrainingStep:
         Parameters
         ----------
         x, y
-            All inputs and targets; row i of both belong together. Memory maps are read as the steps need them.
+            All inputs and targets, as for a single step; row i of both belong together. Memory maps are read as the steps need them.
         batch_size
             Examples in a step; the last step takes what is left.
         rng
@@ -160,12 +158,12 @@ class TrainingStep:
             raise ShapeError(f"inputs and targets must have the same length, got {' and '.join(str(len(v)) for v in values)}")
         total = lengths.pop()
         whole, rest = divmod(total, batch_size)
-        dtypes = [self._fed(v) for v in xs] + [v.dtype for v in ys]
+        rows = [(shape[1:], dtype) for shape, dtype in self._kinds(xs, ys)]
         self.optimizer.sync()
         plans = []
         for size, steps in ((batch_size, whole), (rest, int(rest > 0))):
             if steps:
-                key = tuple([((size, *v.shape[1:]), dtype) for v, dtype in zip(values, dtypes, strict=True)])
+                key = tuple([((size, *shape), dtype) for shape, dtype in rows])
                 plans.append((self._plan(key, len(xs), isinstance(y, tuple)), steps))
                 plans[-1][0].check(values)
                 if outputs is not None:
@@ -204,9 +202,9 @@ class TrainingStep:
         array = data.data if isinstance(data, Tensor) else as_array(data, name)
         return np.ascontiguousarray(to_array(array, self.dtype if array.dtype.kind == "f" else None, name))
 
-    def _fed(self, x: Array) -> np.dtype[Any]:
-        """The dtype in which the model sees inputs: bytes become floats from 0 to 1."""
-        return self.dtype if x.dtype == np.uint8 else x.dtype
+    def _kinds(self, xs: tuple[Array, ...], ys: tuple[Array, ...]) -> tuple[Kind, ...]:
+        """The shapes and dtypes in which the program gets these inputs and targets."""
+        return tuple([(x.shape, fed_dtype(x, self.dtype)) for x in xs] + [(y.shape, y.dtype) for y in ys])
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
         """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present layers and modes."""

@@ -1,6 +1,7 @@
 """The image data sets whose published files a user has on disk: MNIST, Fashion-MNIST and CIFAR-10.
 
-Images come as bytes, (N, C, H, W); a compiled step turns them into floats from 0 to 1 as it gathers its batches.
+Images come as bytes, (N, C, H, W). Compiled steps, compiled inference and the trainer take them as they are, as numbers x / 255; layers
+that are called one by one take floats only.
 """
 
 from __future__ import annotations

@@ -23,9 +23,17 @@ def together(**operands: Any) -> list[Tensor]:
     return [as_tensor(x, like, k) for k, x in operands.items()]
 
 
+def inputs(weight: Any, **given: Any) -> list[Tensor]:
+    """The inputs of a layer, and behind them its weight, as `together` makes them. Bytes are refused, since their scale is not known."""
+    for name, x in given.items():
+        if getattr(x, "dtype", None) == np.uint8:
+            as_float(x, name)
+    return together(**given, weight=weight)
+
+
 def adopting(input: Any, weight: Any) -> Tensor:
     """`input` as a float tensor; a plain array takes on the dtype of a weight that is a tensor."""
-    return as_float(input) if weight is None else together(input=input, weight=weight)[0]
+    return as_float(input) if weight is None else inputs(weight, input=input)[0]
 
 
 def optional(x: Any, like: Tensor, name: str, shape: tuple[int, ...]) -> Tensor | None:

@@ -14,7 +14,7 @@ import numpy as np
 from .._arguments import choice, number, whole
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Array, Tensor, as_float, as_tensor, record, run
-from ._operands import axis_of, together
+from ._operands import axis_of, inputs
 from ._rules import either
 from .elementwise import absolute, erf, exp, minimum, where
 from .reduce import max
@@ -317,7 +317,7 @@ def prelu(input: Any, weight: Any) -> Tensor:
 
     Source: He et al. 2015, "Delving deep into rectifiers", eq. 1.
     """
-    x, weight = together(input=input, weight=weight)
+    x, weight = inputs(weight, input=input)
     features = x.shape[1] if x.ndim > 1 else 1
     if weight.ndim > 1 or weight.size not in (1, features):
         raise ShapeError(f"prelu: weight must have 1 or {features} elements for an input of shape {x.shape}, got shape {weight.shape}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError, unknown_name
 from ..tensor import Tensor, record, run
-from ._operands import block, nothing, optional, together, vector
+from ._operands import block, inputs, nothing, optional, vector
 from ._planes import Pair, Planes, Size, windows
 from ._rules import if_given
 from .reduce import sum
@@ -130,7 +130,7 @@ def conv_transpose1d(
 
 
 def _operands(owner: str, dims: int, input: Any, weight: Any, groups: int) -> tuple[Planes, Tensor]:
-    x, weight = together(input=input, weight=weight)
+    x, weight = inputs(weight, input=input)
     planes = Planes(owner, x, dims)
     if weight.ndim != dims + 2 or 0 in weight.shape:
         raise ShapeError(f"{owner}: weight must have {dims + 2} dimensions, channels twice and then the kernel, got shape {weight.shape}")

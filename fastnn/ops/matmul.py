@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..tensor import Array, Tensor, record, run
-from ._operands import count, nothing, optional, reshaped, together
+from ._operands import count, inputs, nothing, optional, reshaped, together
 from .reduce import sum
 from .shape import reshape, squeeze, transpose, unsqueeze
 
@@ -94,7 +94,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     ShapeError, DTypeError
         If shapes or dtypes are not as above.
     """
-    x, weight = together(input=input, weight=weight)
+    x, weight = inputs(weight, input=input)
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight must have shape (out_features, in_features), got {weight.shape}")
     O, I = weight.shape
@@ -128,7 +128,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     ShapeError, DTypeError
         If shapes or dtypes are not as above.
     """
-    a, b, weight = together(input1=input1, input2=input2, weight=weight)
+    a, b, weight = inputs(weight, input1=input1, input2=input2)
     if weight.ndim != 3:
         raise ShapeError(f"bilinear: weight must have shape (out_features, in1_features, in2_features), got {weight.shape}")
     O, I, J = weight.shape

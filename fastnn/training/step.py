@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..compile import TrainingStep
+from ..compile.feeding import as_fed
 from ..data.loader import batches
 from ..losses import Loss
 from ..nn import Module
@@ -38,14 +39,15 @@ class EagerStep:
         self.loss = loss
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
         self.output: Array = np.empty(0)
 
-    def __call__(self, x: Any, y: Any) -> float:
+    def __call__(self, x: Array, y: Any) -> float:
         """Train on one batch and return its loss. Whatever is raised before the update leaves the model as it was."""
         self.optimizer.zero_grad()
         buffers = [(buffer.data, buffer.data.copy()) for buffer in self.model.buffers()]
         try:
-            output = self.model(x)
+            output = self.model(as_fed(x, self.dtype))
             loss = self.loss(output, y)
             loss.backward()
         except BaseException:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import losses, optim
 from .._arguments import instance, iterable, number, whole
 from ..compile import InferenceModel, TrainingStep
+from ..compile.feeding import as_fed
 from ..data import DataLoader
 from ..errors import ArgumentError, DTypeError, StateError
 from ..nn import Module
@@ -126,8 +127,8 @@ class Trainer:
         Parameters
         ----------
         x, y
-            Inputs and targets, one row for each example; floats are converted to the dtype of the model. Or, as `x` alone, a data loader
-            that gives pairs of them.
+            Inputs and targets, one row for each example; floats are converted to the dtype of the model, and inputs that are bytes (uint8)
+            mean x / 255. Or, as `x` alone, a data loader that gives pairs of them.
         epochs
             How often to go through all examples.
         batch_size
@@ -234,7 +235,7 @@ class Trainer:
         """The model's outputs for two examples, without learning from them: what does not fit is found before anything changes."""
         x, y = data.first(2)
         with _mode(self.model, training=False), no_grad():
-            output: Tensor = self.model(x)
+            output: Tensor = self.model(as_fed(x, self._forward.dtype))
             with guards_noted() as guards:
                 self.loss(output, y)
         data.check(y, guards)
@@ -262,7 +263,7 @@ class Trainer:
             except StateError:  # it looks at values in evaluation mode only
                 self.compiled = False
         with _mode(self.model, training=False), no_grad():
-            return np.asarray(self.model(x).numpy())
+            return np.asarray(self.model(as_fed(x, self._forward.dtype)).numpy())
 
     def _epoch(self, data: Feed, held_out: Feed | None, keep: Array | None, live: Progress) -> dict[str, float]:
         """Train once on all data, evaluate, and return the numbers of both."""

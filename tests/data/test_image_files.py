@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import datasets, models, optim
+from fastnn import datasets, models, nn, optim
+from fastnn.data import ArrayDataset, DataLoader, augment
 from fastnn.datasets import _image_files as files
-from fastnn.errors import StateError
+from fastnn.errors import DTypeError, StateError
+from fastnn.nn import functional as F
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 256, (7, 28, 28), dtype=np.uint8), RNG.integers(0, 10, 7, dtype=np.uint8)
@@ -145,6 +147,63 @@ def test_a_wrong_cifar10_archive_is_refused(tmp_path):
         write_archive(archive, BATCHES | {"test_batch.bin": wrong})
         with pytest.raises(StateError, match=message):
             datasets.cifar10(archive, verify=False)
+
+
+def read_back(kind, folder):
+    """The pairs of a data set whose files lie in the folder, and a small net for its images."""
+    if kind == "mnist":
+        write_mnist(folder)
+        return datasets.mnist(folder, verify=False), nn.Sequential(nn.Conv2d(1, 2, 5, stride=3), nn.Flatten(), nn.Linear(128, 10))
+    write_archive(folder / "cifar-10-binary.tar.gz")
+    return datasets.cifar10(folder, verify=False), nn.Sequential(nn.Conv2d(3, 2, 5, stride=3), nn.Flatten(), nn.Linear(200, 10))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("kind", ["mnist", "cifar10"])
+def test_bytes_are_numbers_from_0_to_1_wherever_they_go(tmp_path, kind, backend):
+    fastnn.manual_seed(0)
+    ((x, y), _), model = read_back(kind, tmp_path)
+    floats = x.astype(np.float32) / 255
+    still = optim.SGD(model.parameters(), lr=0.0)
+    with fastnn.use_backend(backend):
+        scores = model(floats)
+        loss = F.cross_entropy(scores, y).item()
+        step = fastnn.compile_training(model, "cross_entropy", still)
+        assert step(x, y) == pytest.approx(loss, rel=1e-5)
+        np.testing.assert_array_equal(step.run_epoch(x, y, batch_size=len(x)), [step(x, y)])
+        step.prepare(x, y)
+        for infer in (fastnn.compile_inference(model), fastnn.Trainer(model, optimizer=still).predict):
+            np.testing.assert_allclose(infer(x), scores.numpy(), rtol=1e-4, atol=1e-5)
+        for compiled in (True, False):
+            trainer = fastnn.Trainer(model, optimizer=still, show_progress=False, compiled=compiled)
+            for data in ((x, y), (DataLoader(ArrayDataset(x, y), batch_size=len(x)),)):
+                history = trainer.fit(*data, batch_size=len(x), validation_data=(x, y))
+                assert history.loss[0] == pytest.approx(loss, rel=1e-5)
+                assert history.val_loss[0] == pytest.approx(loss, rel=1e-5)
+                assert trainer.evaluate(*data)["loss"] == pytest.approx(loss, rel=1e-5)
+            np.testing.assert_allclose(trainer.predict(x), scores.numpy(), rtol=1e-4, atol=1e-5)
+
+
+LAYERS_OF_FLOATS = {
+    "linear": lambda x: nn.Linear(28, 3)(x),
+    "bilinear": lambda x: nn.Bilinear(28, 28, 2)(x, x),
+    "conv2d": lambda x: nn.Conv2d(1, 2, 3)(x),
+    "conv transpose": lambda x: nn.ConvTranspose2d(1, 2, 3)(x),
+    "max pool": lambda x: nn.MaxPool2d(2)(x),
+    "batch norm": lambda x: nn.BatchNorm2d(1)(x),
+    "group norm": lambda x: nn.GroupNorm(1, 1)(x),
+    "layer norm": lambda x: nn.LayerNorm(28)(x),
+    "prelu": lambda x: nn.PReLU()(x),
+    "relu": lambda x: nn.ReLU()(x),
+    "augmentation": lambda x: augment.RandomHorizontalFlip()(x),
+}
+
+
+@pytest.mark.parametrize("given", [np.asarray, fastnn.tensor])
+@pytest.mark.parametrize("name", LAYERS_OF_FLOATS)
+def test_a_layer_refuses_bytes_and_says_what_to_do(name, given):
+    with pytest.raises(DTypeError, match=r"must be float32 or float64, got uint8; .* / 255"):
+        LAYERS_OF_FLOATS[name](given(IMAGES[:, None]))
 
 
 def test_a_net_trains_on_the_bytes_as_they_are(tmp_path):

@@ -1,0 +1,32 @@
+"""What programs are fed: bytes, as which images are stored, mean numbers from 0 to 1, everything else what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Array
+
+UNIT = 1 / 255  # what one step of a byte is worth
+
+
+def fed_dtype(x: Array, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which a model of this dtype sees the inputs x."""
+    return dtype if x.dtype.kind == "u" else x.dtype  # uint8 is the only unsigned dtype of tensors
+
+
+def as_fed(x: Array, dtype: np.dtype[Any]) -> Array:
+    """The inputs x as a model of this dtype sees them."""
+    if x.dtype.kind != "u":
+        return x
+    y = np.empty(x.shape, dtype)
+    feed(y, x)
+    return y
+
+
+def feed(place: Array, x: Array) -> None:
+    """Write the inputs x to their place in a program."""
+    np.copyto(place, x, casting="unsafe")
+    if x.dtype.kind == "u" and place.dtype.kind == "f":  # targets stay bytes
+        place *= place.dtype.type(UNIT)
