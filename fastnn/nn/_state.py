@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import DTypeError, StateError
 from ..tensor import Array, Tensor
 
+MAY_BE_MISSING = "num_batches_tracked"  # files from before batch normalisation counted lack it; the count stays as it is then
+
 
 class IncompatibleKeys(NamedTuple):
     """The names that a saved state lacks, and those that the module does not know."""
@@ -22,7 +24,8 @@ def load(owner: str, state: Mapping[str, Tensor], saved: Mapping[str, Any], stri
     """Write `saved` into the arrays of `state`: everything is read and checked before the first value is written."""
     if not isinstance(saved, Mapping):
         raise DTypeError(f"state_dict must map names to arrays, got {type(saved).__name__}")
-    keys = IncompatibleKeys([n for n in state if n not in saved], [n for n in saved if n not in state])
+    missing = [n for n in state if n not in saved and n.rpartition(".")[2] != MAY_BE_MISSING]
+    keys = IncompatibleKeys(missing, [n for n in saved if n not in state])
     problems = []
     if strict and keys.missing_keys:
         problems.append(f"missing: {', '.join(keys.missing_keys)}")

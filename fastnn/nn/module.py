@@ -183,7 +183,8 @@ class Module:
             Dotted path -> values: arrays, tensors of this library or of PyTorch, or whatever NumPy reads; they are converted to the dtype
             that the module has.
         strict
-            Whether the names must be exactly those of `state_dict()`. Otherwise the names that differ are returned.
+            Whether the names must be exactly those of `state_dict()`, but for `num_batches_tracked`, which older files lack. Otherwise the
+            names that differ are returned.
 
         Raises
         ------

@@ -47,6 +47,15 @@ def test_a_state_loads_into_the_other_dtype(net: nn.Sequential) -> None:
     np.testing.assert_array_equal(twin[0].weight.numpy(), net[0].weight.numpy())
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_state_from_before_batches_were_counted_loads(net: nn.Sequential, strict: bool) -> None:
+    net(np.ones((2, 2), np.float32))
+    state = {name: value for name, value in saved(net).items() if not name.endswith("num_batches_tracked")}
+    assert net.load_state_dict(state, strict) == ([], [])
+    assert net[1].running_var.numpy().tolist() == [6] * 3
+    assert net[1].num_batches_tracked.item() == 1
+
+
 BROKEN = {
     "missing": ({"0.bias": None, "1.weight": None}, ["missing: 0.bias, 1.weight"]),
     "unexpected": ({"2.weight": np.ones(1), "x": np.ones(1)}, ["unexpected: 2.weight, x"]),
