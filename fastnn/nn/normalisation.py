@@ -7,12 +7,14 @@ Calling it raises what the function raises.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..tensor import Tensor, as_float, run
+from ..ops.batch_norm import moving_batch_norm
+from ..tensor import Array, Tensor, as_float, run
 from . import functional as F
 from . import init
 from ._check import floats, size, within
@@ -169,12 +171,15 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         x = self._fitting(x)
-        counter = self.num_batches_tracked if self.training else None
-        momentum = 1 / (1 + counter.item()) if self.momentum is None and counter is not None else self.momentum or 0.0
+        counter = self.num_batches_tracked.data.reshape(1) if self.training and self.num_batches_tracked is not None else None
         batch = self.training or self.running_mean is None
-        y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, batch, momentum, self.eps)
+        given = (x, self.running_mean, self.running_var, self.weight, self.bias, batch)
+        if self.momentum is None and counter is not None:
+            y = moving_batch_norm(*given, partial(_average_over_all, counter), self.eps)
+        else:
+            y = F.batch_norm(*given, self.momentum or 0.0, self.eps)
         if counter is not None:
-            run("increment", counter.data.reshape(1))
+            run("increment", counter)
         return y
 
     def extra_repr(self) -> str:
@@ -194,6 +199,11 @@ class BatchNorm2d(BatchNorm):
     """Batch normalisation of images x of shape (N, C, H, W); formula and arguments are those of `BatchNorm`."""
 
     shapes: ClassVar[dict[int, str]] = {4: "(N, C, H, W)"}
+
+
+def _average_over_all(counter: Array, running: Array, batch: Array, scale: float) -> None:
+    """Let `running` become the mean over the batches that were counted and this one."""
+    run("cumulative_average", running, batch, counter, scale)
 
 
 def _shape(owner: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from ._rules import Shared, either, if_given
 from .elementwise import sqrt
 from .reduce import mean, sum, var
 from .shape import reshape
+
+Move = Callable[[Array, Array, float], None]
 
 
 def batch_norm(
@@ -55,10 +58,22 @@ def batch_norm(
 
     The running statistics have not changed then. Source: Ioffe & Szegedy 2015, "Batch normalization", alg. 1 and 2.
     """
+    momentum = number("batch_norm: momentum", momentum, 0, 1)
+
+    def move(running: Array, batch: Array, scale: float) -> None:
+        run("exponential_average", running, batch, momentum, scale)
+
+    return moving_batch_norm(input, running_mean, running_var, weight, bias, training, move, eps)
+
+
+def moving_batch_norm(
+    input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool, move: Move, eps: float
+) -> Tensor:
+    """`batch_norm`, where `move` (a running statistic, that of the batch, what to multiply this by) moves the running statistics."""
     x = adopting(input, weight)
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: input must have shape (N, C) or (N, C, ...), got {x.shape}")
-    eps, momentum = number("batch_norm: eps", eps, 0), number("batch_norm: momentum", momentum, 0, 1)
+    eps = number("batch_norm: eps", eps, 0)
     C = x.shape[1]
     N, L = x.shape[0], count(x.shape[2:])
     scale, shift = optional(weight, x, "weight", (C,)), optional(bias, x, "bias", (C,))
@@ -72,9 +87,9 @@ def batch_norm(
         mu, variance = np.empty(C, x.dtype), np.empty(C, x.dtype)
         run("batch_norm", y.reshape(N, C, L), mu, variance, planes, w, b, eps)
         if average is not None:
-            run("exponential_average", average.data, mu, momentum, 1.0)
+            move(average.data, mu, 1.0)
         if spread is not None:
-            run("exponential_average", spread.data, variance, momentum, N * L / max(1, N * L - 1))
+            move(spread.data, variance, N * L / max(1, N * L - 1))
     else:
         if average is None or spread is None:
             raise StateError("batch_norm: running_mean and running_var are needed outside training, got None")

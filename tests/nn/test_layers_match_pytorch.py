@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import nn
+from fastnn import nn, optim
 
 torch = pytest.importorskip("torch")
 
@@ -229,17 +229,26 @@ def test_hinge_loss_counts_what_is_inside_the_margin() -> None:
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7, None])
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 6)])
-def test_running_statistics_follow_those_of_pytorch(shape: tuple[int, ...], dtype: str, momentum: float | None) -> None:
-    ours, theirs = both(lambda n, k: n.BatchNorm1d(3, momentum=momentum, **k), dtype)
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 6), (4, 3, 2, 5)])
+@pytest.mark.parametrize("way", ["eager", "compiled", "compiled, numpy"])
+def test_running_statistics_follow_those_of_pytorch(shape: tuple[int, ...], dtype: str, momentum: float | None, way: str) -> None:
+    kind = "BatchNorm2d" if len(shape) == 4 else "BatchNorm1d"
+    ours, theirs = both(lambda n, k: getattr(n, kind)(3, momentum=momentum, **k), dtype)
+    step = fastnn.compile_training(ours, "mse", optim.SGD(ours.parameters(), lr=0.0)) if way != "eager" else None
     rng = np.random.default_rng(2)
-    for _ in range(4):
-        x = (3 * rng.normal(size=shape) + 1).astype(dtype)
+    with fastnn.use_backend("numpy" if "numpy" in way else "numba"):
+        for _ in range(4):
+            x = (3 * rng.normal(size=shape) + 1).astype(dtype)
+            if step is None:
+                y = ours(x).numpy()
+            else:
+                step(x, np.zeros_like(x))
+                y = step.output
+            np.testing.assert_allclose(y, theirs(torch.from_numpy(x)).detach().numpy(), **TOLERANCE[dtype])
+        for name, value in theirs.state_dict().items():
+            np.testing.assert_allclose(ours.state_dict()[name], value.numpy(), err_msg=name, **TOLERANCE[dtype])
+        ours.eval(), theirs.eval()
         np.testing.assert_allclose(ours(x).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), **TOLERANCE[dtype])
-    for name, value in theirs.state_dict().items():
-        np.testing.assert_allclose(ours.state_dict()[name], value.numpy(), err_msg=name, **TOLERANCE[dtype])
-    ours.eval(), theirs.eval()
-    np.testing.assert_allclose(ours(x).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), **TOLERANCE[dtype])
     assert ours.num_batches_tracked.item() == 4
 
 
