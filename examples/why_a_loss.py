@@ -13,8 +13,8 @@ from _show import start, table
 
 import fastnn
 from fastnn import Trainer, datasets, models, optim
+from fastnn.metrics import accuracy
 from fastnn.nn import functional as F
-from fastnn.training.metrics import accuracy
 
 
 def main(quick=False):

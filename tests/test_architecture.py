@@ -44,7 +44,7 @@ LAYERS = [
     {"training", "config"},
     {"compile"},
     {"models"},
-    {"nn", "optim", "losses", "files", "data", "datasets"},
+    {"nn", "optim", "losses", "metrics", "files", "data", "datasets"},
     {"ops", "tensor", "random"},
     {"backend", "errors", "_arguments"},
     {"kernels"},

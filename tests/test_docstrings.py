@@ -26,7 +26,7 @@ PUBLIC = (
     "optim",
     "optim.lr_scheduler",
     "training",
-    "training.metrics",
+    "metrics",
 )
 MODULES = [m.name for m in pkgutil.walk_packages(fastnn.__path__, "fastnn.") if not m.name.endswith("__main__")]
 # What can fail in no way of its own, whatever it is given.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .._arguments import function, instance, number
+from .._arguments import function, instance, iterable, number
 from .._arguments import whole as whole_number
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..losses import Loss
 from ..losses import get as get_loss
+from ..metrics import Meter, Metric
+from ..metrics import get as get_metric
 from ..nn import Module
 from ..nn.module import changes
 from ..ops._targets import NUMBERS, check_target
@@ -40,9 +42,13 @@ class TrainingStep:
 
     Calling it with a batch (x, y) trains on that batch and returns its loss as a float. Arguments and errors are those of
     `compile_training`.
+
+    `meter` has the metrics: `meter.values()` are those of the examples since the last epoch began, or since `meter.reset()`.
     """
 
-    def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None) -> None:
+    def __init__(
+        self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None, metrics: Sequence[Metric] = ()
+    ) -> None:
         if not isinstance(model, Module):
             raise DTypeError(f"model must be a module, got {type(model).__name__}")
         if not isinstance(optimizer, Optimizer):
@@ -52,6 +58,7 @@ class TrainingStep:
         self.loss = loss
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self.meter = Meter(metrics)
         self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._arena: Bytes | None = None
@@ -173,6 +180,7 @@ class TrainingStep:
             epoch = self._epoch = Epoch(plans, values, outputs)
         epoch.order[:] = np.arange(total) if rng is None else rng.permutation(total)
         epoch.cursor[:] = 0
+        self.meter.reset()
         for stretch in epoch.stretches:
             self._last = stretch.plan
             self._replay(epoch, stretch, report, scheduler)
@@ -240,6 +248,9 @@ class TrainingStep:
                 for target in batch[inputs:]:
                     if target.dtype in FLOATS and not any(root(a) is target.data for a, _ in found.guards):
                         check_target(target, NUMBERS)  # the loss does not look at it itself
+                if self.meter.metrics:
+                    self.meter.add(*_measured(output, batch[inputs:]))
+                    found.state += self.meter.arrays
                 loss.backward()
                 if self.clip_norm is not None:
                     clip_grad_norm_(parameters, self.clip_norm)
@@ -253,6 +264,13 @@ class TrainingStep:
         return found
 
 
+def _measured(output: Any, targets: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """What metrics compare."""
+    if not isinstance(output, Tensor) or len(targets) != 1:
+        raise DTypeError("metrics need a model of one output, and one target")
+    return output, targets[0]
+
+
 def _check_outputs(outputs: Any, rows: int, output: Array) -> None:
     """Raise a typed error unless a row for each example, like those of the model's output, can be written."""
     instance("outputs", outputs, np.ndarray, "an array")
@@ -263,7 +281,13 @@ def _check_outputs(outputs: Any, rows: int, output: Array) -> None:
         raise DTypeError(f"outputs must be {output.dtype} like the model's output, got {outputs.dtype}")
 
 
-def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip_norm: float | None = None) -> TrainingStep:
+def compile_training(
+    model: Module,
+    loss: str | Loss,
+    optimizer: Optimizer,
+    clip_norm: float | None = None,
+    metrics: Sequence[str | Metric] = (),
+) -> TrainingStep:
     """A training step of `model` that runs without Python in between.
 
     Parameters
@@ -276,14 +300,21 @@ def compile_training(model: Module, loss: str | Loss, optimizer: Optimizer, clip
         An optimiser of the model's parameters.
     clip_norm
         The largest norm that the gradient of all parameters together may have; None for any.
+    metrics
+        Names in `fastnn.metrics.METRICS`, of what is counted of the outputs of each step; `step.meter.values()` gives them.
 
     Raises
     ------
     UnknownNameError
-        If there is no loss of that name.
+        If there is no loss or metric of that name.
     DTypeError
         If `model` is no module, `optimizer` no optimiser, or `clip_norm` no number.
     ArgumentError
-        If `clip_norm` is not positive.
+        If `clip_norm` is not positive, or a metric needs all predictions at once.
     """
-    return TrainingStep(model, get_loss(loss), optimizer, clip_norm)
+    named = [metrics] if isinstance(metrics, str) else iterable("metrics", metrics, "a sequence of names")
+    found = [get_metric(metric) for metric in named]
+    for metric in found:
+        if not metric.kernel:
+            raise ArgumentError(f"metrics must be names of metrics that add up batch by batch, got the function {metric.name}")
+    return TrainingStep(model, get_loss(loss), optimizer, clip_norm, found)

@@ -1,7 +1,6 @@
 """Training: the loop, its losses and metrics by name, its history, and what may happen between epochs."""
 
-from .. import losses
-from . import metrics
+from .. import losses, metrics
 from .callbacks import Callback, EarlyStopping
 from .history import History
 from .trainer import Trainer

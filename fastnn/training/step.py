@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,10 +11,11 @@ from ..compile import TrainingStep
 from ..compile.feeding import as_fed
 from ..data.loader import batches
 from ..losses import Loss
+from ..metrics import Meter, Metric
 from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm_
 from ..optim.schedules import Schedule
-from ..tensor import Array
+from ..tensor import Array, as_tensor
 from .interrupt import interrupts_deferred
 
 Step: TypeAlias = "EagerStep | TrainingStep"
@@ -30,16 +31,21 @@ class EagerStep:
         What is trained, by what measure (a function of the model's output and the target), and how.
     clip_norm
         The largest norm that the gradient of all parameters together may have; None leaves it.
+    metrics
+        What `meter` counts of the outputs.
 
     After a call, `output` holds what the model gave for that batch.
     """
 
-    def __init__(self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None) -> None:
+    def __init__(
+        self, model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None = None, metrics: Sequence[Metric] = ()
+    ) -> None:
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+        self.meter = Meter(metrics)
         self.output: Array = np.empty(0)
 
     def __call__(self, x: Array, y: Any) -> float:
@@ -50,6 +56,7 @@ class EagerStep:
             output = self.model(as_fed(x, self.dtype))
             loss = self.loss(output, y)
             loss.backward()
+            self.meter.add(output, as_tensor(y))
         except BaseException:
             for data, before in buffers:  # which a normalisation has moved
                 data[...] = before
@@ -90,6 +97,7 @@ class EagerStep:
         Ctrl-C takes effect between two steps.
         """
         losses = []
+        self.meter.reset()
         with interrupts_deferred() as deliver_interrupt:
             for rows in batches(len(x), batch_size, rng):
                 losses.append(self(x[rows], y[rows]))

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from .. import losses, optim
+from .. import metrics as metric_table
 from .._arguments import instance, iterable, number, whole
 from ..compile import InferenceModel, TrainingStep
 from ..compile.feeding import as_fed
 from ..data import DataLoader
 from ..errors import ArgumentError, DTypeError, StateError
+from ..metrics import Meter
 from ..nn import Module
 from ..optim.schedules import ReduceLROnPlateau, Schedule, check_schedule
 from ..tensor import Array, Tensor, guards_noted, no_grad
-from . import metrics as metric_table
 from .callbacks import Callback, EarlyStopping
 from .feed import Feed, feed
 from .history import History
@@ -41,7 +42,8 @@ class Trainer:
     optimizer
         An optimiser of the model's parameters, or the name of one, which then has its default settings.
     metrics
-        Names in `metrics.METRICS`, or functions of (predictions, targets) as arrays.
+        Names in `metrics.METRICS`, which are counted batch by batch, or functions of (predictions, targets) as arrays, which are given
+        all of an epoch's.
     seed
         Determines the order of the examples in each epoch.
     scheduler
@@ -110,7 +112,8 @@ class Trainer:
         self._fit_settings: dict[str, Any] = {}
         self.compiled = compiled
         step = TrainingStep if compiled else EagerStep
-        self._step: TrainingStep | EagerStep = step(model, self.loss, self.optimizer, clip_norm)
+        self._counted = [metric for metric in self.metrics if metric.kernel]
+        self._step: TrainingStep | EagerStep = step(model, self.loss, self.optimizer, clip_norm, self._counted)
         self._forward = InferenceModel(model, live=True)
 
     def fit(
@@ -155,7 +158,7 @@ class Trainer:
         stopping = [] if early_stopping is None else [_stopping(early_stopping)]
         data = self._feed(x, y, batch_size)
         example = self._try(data)
-        keep = example if self.metrics else None
+        keep = example if len(self._counted) < len(self.metrics) else None
         held_out = None if validation_data is None else self._feed(*_pair(validation_data), EVALUATION_BATCH)
         if held_out is not None:
             self._try(held_out)
@@ -239,7 +242,8 @@ class Trainer:
             with guards_noted() as guards:
                 self.loss(output, y)
         data.check(y, guards)
-        self._measure(output.numpy(), y)
+        for metric in self.metrics:
+            metric.function(output.numpy(), y)
         return output.numpy()
 
     def _prepare(self, data: Feed) -> None:
@@ -252,7 +256,7 @@ class Trainer:
             except StateError as reason:
                 warnings.warn(f"training runs eagerly, which is slower: {reason}", stacklevel=3)
                 self.compiled = False
-                self._step = EagerStep(self.model, self.loss, self.optimizer, self.clip_norm)
+                self._step = EagerStep(self.model, self.loss, self.optimizer, self.clip_norm, self._counted)
 
     def _output(self, x: Array) -> Array:
         """What the model gives for x in evaluation mode."""
@@ -275,13 +279,12 @@ class Trainer:
             mean.add(examples, loss)
             live.advance(examples, loss)
 
+        self._step.meter.reset()
         start = time.perf_counter()
         by_step = self.scheduler if isinstance(self.scheduler, Schedule) and self.scheduler.per_batch else None
         results = data.train(self._step, self._rng, keep, report, by_step)
         seconds = time.perf_counter() - start
-        record = {"loss": mean.value}
-        if results is not None:
-            record |= self._measure(*results)
+        record = {"loss": mean.value, **self._measure(self._step.meter, results)}
         if held_out is not None:
             record |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
         record |= {"lr": lr, "seconds": seconds, "samples_per_second": mean.examples / seconds}
@@ -292,17 +295,24 @@ class Trainer:
         return record
 
     def _evaluate(self, data: Feed) -> dict[str, float]:
-        outputs, targets, mean = [], [], _Mean()
+        kept: list[tuple[Array, Array]] = []
+        meter, mean = Meter(self._counted), _Mean()
         for x, y in data:
             output = self._output(x)
             with no_grad():
                 mean.add(len(x), self.loss(Tensor(output), y).item())
-            outputs.append(output)
-            targets.append(y)
-        return {"loss": mean.value, **self._measure(np.concatenate(outputs), np.concatenate(targets))}
+            meter.add(Tensor(output), Tensor(y))
+            if len(self._counted) < len(self.metrics):
+                kept.append((output, y))
+        results = (np.concatenate([o for o, _ in kept]), np.concatenate([y for _, y in kept])) if kept else None
+        return {"loss": mean.value, **self._measure(meter, results)}
 
-    def _measure(self, outputs: Array, targets: Array) -> dict[str, float]:
-        return {m.name: float(m.function(outputs, targets)) for m in self.metrics}
+    def _measure(self, meter: Meter, results: tuple[Array, Array] | None) -> dict[str, float]:
+        """All metrics in their order: those that are counted, and functions of all outputs and targets."""
+        values = meter.values()
+        if results is not None:
+            values |= {m.name: float(m.function(*results)) for m in self.metrics if not m.kernel}
+        return {m.name: values[m.name] for m in self.metrics}
 
 
 class _Mean:

@@ -7,8 +7,8 @@ import pytest
 from fastnn.kernels import _program
 
 import fastnn
-from fastnn import nn, optim
-from fastnn.errors import DTypeError, LabelError, ShapeError, StateError
+from fastnn import metrics, nn, optim
+from fastnn.errors import ArgumentError, DTypeError, LabelError, ShapeError, StateError
 from fastnn.nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -178,6 +178,53 @@ def test_results_are_bitwise_the_same_for_any_number_of_threads(name, monkeypatc
             losses = [step.run_epoch(x, y, 256, np.random.default_rng(e)) for e in range(2)]
         found.append((np.concatenate(losses).tobytes(), [np.asarray(v).tobytes() for v in model.state_dict().values()]))
     assert all(f == found[0] for f in found)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_metrics_are_counted_in_the_program(backend):
+    names, x, outputs = ["accuracy", "f1", "top_2_accuracy"], X.astype(np.float32), np.empty((50, CLASSES), np.float32)
+    with fastnn.use_backend(backend):
+        fastnn.manual_seed(0)
+        model = mlp()
+        step = fastnn.compile_training(model, "cross_entropy", optim.Adam(model.parameters()), metrics=names)
+        for rng in (None, np.random.default_rng(1)):  # each epoch begins anew; its last batch is a smaller one
+            step.run_epoch(x, LABELS, 16, rng, outputs)
+            assert step.meter.values() == {name: metrics.get(name).function(outputs, LABELS) for name in names}
+        step.meter.reset()
+        step(x[:8], LABELS[:8])
+        step(x[8:20], LABELS[8:20])
+        assert step.meter.values().keys() == set(names)
+    kernels = [i.kernel for i in step.program.program.instructions]
+    assert kernels.count("count_classes") == kernels.count("count_ranks") == 1  # one for all metrics that follow from it
+    assert "count_classes" in str(step.program)
+
+
+def test_metrics_of_a_regression_are_the_same_for_any_number_of_threads():
+    found = []
+    for threads in (1, 2, 4):
+        fastnn.manual_seed(0)
+        model = mlp()
+        step = fastnn.compile_training(model, "mse", optim.Adam(model.parameters()), metrics=["r2", "mae", "rmse"])
+        with fastnn.threads(threads):
+            losses = step.run_epoch(X, VALUES, 16, np.random.default_rng(0))
+        assert step.meter.values()["rmse"] == pytest.approx(np.sqrt(np.average(losses, weights=[16, 16, 16, 2])))
+        found.append(step.meter.values())
+    assert found[0] == found[1] == found[2]
+
+
+def test_metrics_that_need_all_predictions_at_once_or_do_not_fit_are_refused():
+    model = mlp()
+    opt = optim.SGD(model.parameters(), lr=0.1)
+
+    def worst(predicted, y):
+        return float(np.abs(predicted - y).max())
+
+    with pytest.raises(ArgumentError, match="worst"):
+        fastnn.compile_training(model, "mse", opt, metrics=[worst])
+    before = [p.data.copy() for p in model.parameters()]
+    with pytest.raises(ShapeError, match="labels must name one class"):
+        fastnn.compile_training(model, "mse", opt, metrics=["accuracy"])(X, VALUES)
+    assert all((p.data == b).all() for p, b in zip(model.parameters(), before, strict=True))
 
 
 def test_several_inputs_and_a_loss_of_ones_own():

@@ -314,11 +314,11 @@ enter("Trainer.evaluate", trainer.evaluate, "input", "target", "arrays", x=X32, 
 enter("Trainer.predict", trainer.predict, "input", "example", "arrays", x=X32, batch_size=2)
 enter("training.EarlyStopping", EarlyStopping, patience=1, min_delta=0.0)
 for name in ("accuracy", "precision", "recall", "f1"):
-    enter(f"training.metrics.{name}", getattr(metrics, name), scores=X, labels=LABELS)
-enter("training.metrics.top_k_accuracy", metrics.top_k_accuracy, scores=X, labels=LABELS, k=2)
+    enter(f"metrics.{name}", getattr(metrics, name), scores=X, labels=LABELS)
+enter("metrics.top_k_accuracy", metrics.top_k_accuracy, scores=X, labels=LABELS, k=2)
 for name in ("mae", "rmse", "r2"):
-    enter(f"training.metrics.{name}", getattr(metrics, name), predicted=X, y=X)
-enter("training.metrics.get", metrics.get, metric="accuracy")
+    enter(f"metrics.{name}", getattr(metrics, name), predicted=X, y=X)
+enter("metrics.get", metrics.get, metric="accuracy")
 enter("training.History.append", History().append, epoch={"loss": 1.0})
 recorded = History()
 recorded.append({"loss": 1.0})
@@ -326,7 +326,8 @@ enter("training.History[]", recorded.__getitem__, "column", name="loss")
 
 still = optim.SGD(square.parameters(), lr=0.0)
 step = fastnn.compile_training(square, "cross_entropy", still)
-enter("compile_training", fastnn.compile_training, model=square, loss="cross_entropy", optimizer=still, clip_norm=1.0)
+given = {"model": square, "loss": "cross_entropy", "optimizer": still, "clip_norm": 1.0, "metrics": ["accuracy"]}
+enter("compile_training", fastnn.compile_training, "metric", **given)
 enter("TrainingStep()", step, "input", "target", "targets", x=X32, y=LABELS)
 outputs = np.zeros((4, 3), np.float32)
 epoch = {"x": X32, "y": LABELS, "batch_size": 2, "rng": None, "outputs": outputs, "report": None, "scheduler": None}

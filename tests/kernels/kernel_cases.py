@@ -172,6 +172,8 @@ VALUES = {
     ("scatter_index", "index"): below("R"),
     ("put_indices", "index"): pixel,
     ("take_indices", "index"): pixel,
+    ("metrics", "labels"): count,
+    ("add_errors", "sums"): positive,
     ("images", "position"): below("S"),
     ("lion", "keep"): near_one,
     ("optimiser_factors", "momentum"): near_one,
@@ -290,6 +292,8 @@ def _sizes(kernel, seed, rng):
         sizes["N"] += sizes["B"]
     if "extra" in parameters and "M" in sizes and "C" in sizes:  # of as many samples as there are, or of none
         sizes["M"] = sizes["N"] * (seed % 2)
+    if kernel.family == "metrics" and "C" in sizes:  # at least two classes, and one more column
+        sizes["K"] = max(sizes["C"], 2) + 1
     if "groups" in parameters:
         sizes["I"], sizes["O"] = NUMBERS["groups"] * sizes["IG"], NUMBERS["groups"] * sizes["O"]
     if "stride_h" in parameters:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from fastnn.errors import ArgumentError, ShapeError, UnknownNameError
+import fastnn
+from fastnn import Tensor
+from fastnn.errors import ArgumentError, ShapeError, StateError, UnknownNameError
 from fastnn.training import metrics
 
 LABELS = np.array([0, 1, 2, 2, 1, 0, 2])
@@ -105,3 +107,58 @@ def test_wrong_arguments_are_refused():
         metrics.accuracy(np.zeros((3, 2)), np.zeros(4, int))
     with pytest.raises(ArgumentError, match="C >= k"):
         metrics.top_k_accuracy(np.zeros((3, 2)), np.zeros(3, int), k=3)
+
+
+def in_batches(names, outputs, targets, edges=(1, 33, 34)):
+    """What a meter makes of the examples, some at a time."""
+    meter = metrics.Meter([metrics.get(name) for name in names])
+    for output, target in zip(np.split(outputs, edges), np.split(targets, edges), strict=True):
+        meter.add(Tensor(output), Tensor(target))
+    return meter.values()
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("classes", [1, 2, 3, 11])
+def test_what_is_counted_batch_by_batch_is_the_metric_of_all_examples(classes, backend):
+    names = [n for n in sorted(set(metrics.METRICS) - REGRESSION) if metrics.get(n).scores <= classes]
+    for seed in range(3):
+        scores, labels = random_case(classes, seed)
+        labels = labels if classes > 1 else (np.random.default_rng(seed).uniform(size=labels.shape) < 0.3).astype(np.int64)
+        if seed == 2:
+            labels[::7] = -100  # of no class
+            scores[::5] = 1  # ties
+        with fastnn.use_backend(backend):
+            counted = in_batches(names, scores, labels)
+        for name in names:
+            assert counted[name] == pytest.approx(metrics.get(name).function(scores, labels), abs=1e-15)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_errors_add_up_to_the_metrics_of_all_examples(backend):
+    rng = np.random.default_rng(0)
+    y = rng.normal(1e4, 1, (200, 3))  # far from zero, where sums of squares would lose all digits
+    predicted = (y + rng.normal(0, 0.5, y.shape)).astype(np.float32)
+    with fastnn.use_backend(backend):
+        counted = in_batches(sorted(REGRESSION), predicted, y)
+    for name in REGRESSION:
+        assert counted[name] == pytest.approx(metrics.get(name).function(predicted, y), rel=1e-9)
+
+
+def test_a_meter_forgets_and_refuses_what_does_not_fit():
+    meter = metrics.Meter([metrics.get("accuracy"), metrics.get("top_3_accuracy")])
+    with pytest.raises(StateError, match="no example"):
+        meter.values()
+    meter.add(Tensor(np.eye(3)), Tensor(np.array([0, 1, 1])))
+    assert meter.values() == {"accuracy": 2 / 3, "top_3_accuracy": 1}
+    meter.reset()
+    with pytest.raises(StateError, match="no example"):
+        meter.values()
+    for output, labels in (
+        (np.zeros((4, 2)), np.zeros(4, int)),
+        (np.zeros((4, 3)), np.zeros(5, int)),
+        (np.zeros((4, 5)), np.zeros(4, int)),
+    ):
+        with pytest.raises(ShapeError):
+            meter.add(Tensor(output), Tensor(labels))
+    with pytest.raises(ShapeError, match="same shape"):
+        metrics.Meter([metrics.get("mae")]).add(Tensor(np.zeros((3, 1))), Tensor(np.zeros(3)))

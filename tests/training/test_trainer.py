@@ -164,6 +164,29 @@ def test_a_regression_reaches_a_high_r2():
     assert result["rmse"] == pytest.approx(np.sqrt(result["loss"]), rel=1e-4)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_functions_see_all_outputs_and_named_metrics_keep_none(digits, compiled, monkeypatch):
+    def share_right(scores, labels):
+        assert len(scores) == len(labels)
+        return float((scores.argmax(1) == labels).mean())
+
+    (x, y), test = digits
+    histories = []
+    for asked in ([share_right, "accuracy", "recall"], ["accuracy", "recall"]):
+        fastnn.manual_seed(0)
+        trainer = Trainer(classifier(), metrics=asked, compiled=compiled)
+        kept = []
+        run_epoch = trainer._step.run_epoch
+        monkeypatch.setattr(trainer._step, "run_epoch", lambda *a, run_epoch=run_epoch, kept=kept: (kept.append(a[4]), run_epoch(*a))[1])
+        histories.append(trainer.fit(x[:200], y[:200], epochs=2, batch_size=32, validation_data=test))
+        assert all((outputs is None) == (asked[0] == "accuracy") for outputs in kept)
+        assert list(trainer.evaluate(*test)) == ["loss", *(m.name for m in trainer.metrics)]
+    both, named = histories
+    assert both.share_right == both.accuracy == named.accuracy
+    assert both.val_share_right == both.val_accuracy == named.val_accuracy
+    assert both.recall == named.recall
+
+
 def test_evaluation_uses_evaluation_mode_and_each_module_keeps_its_own(digits):
     train, test = digits
     model = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.Dropout(0.5), nn.Linear(32, 10))
