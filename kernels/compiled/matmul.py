@@ -151,8 +151,9 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         KC = (K + steps * W - 1) // (steps * W) * W
     PR = (MR + W - 1) // W * W  # items of a row of a panel of A
     MC = (M + MR - 1) // MR * MR
-    if pack_a and MC // MR * PR * KC * item > A_BLOCK_BYTES:  # blocks of nearly equal height, in whole tiles
-        blocks = (MC // MR * PR * KC * item + A_BLOCK_BYTES - 1) // A_BLOCK_BYTES
+    tiles_in_cache = A_BLOCK_BYTES // (PR * KC * item)
+    if pack_a and MC > tiles_in_cache * MR:  # blocks of nearly equal height, in whole tiles
+        blocks = (MC // MR + tiles_in_cache - 1) // tiles_in_cache
         MC = (M + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
     abuf, buffers = block_of_a(), panels_of_b()

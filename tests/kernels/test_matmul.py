@@ -196,6 +196,16 @@ def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
                 assert whole.tobytes() == c.tobytes()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_blocks_of_many_tiles_stay_within_their_room(dtype):
+    M, N, K = 1790, 130, 784
+    rng = np.random.default_rng(8)
+    a, b = laid_out(rng, M, K, "rows", dtype), laid_out(rng, K, N, "rows", dtype)
+    c = np.full((M, N), np.nan, dtype)
+    run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
+    assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
+
+
 def test_nothing_outside_the_result_is_written():
     rng = np.random.default_rng(3)
     for M, N in ((5, 7), (6, 16), (13, 33), (1, 9)):
