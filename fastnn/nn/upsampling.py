@@ -30,6 +30,8 @@ class Upsample(Module):
         "nearest", "linear" for (N, C, L) or "bilinear" for (N, C, H, W).
     align_corners
         For "linear" and "bilinear": whether the centres of the elements in the corners are the corners.
+    recompute_scale_factor
+        Whether the scale is new size / old size instead of scale_factor.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Upsample(Module):
         scale_factor: float | Sequence[float] | None = None,
         mode: str = "nearest",
         align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
     ) -> None:
         if (size is None) == (scale_factor is None):
             raise ArgumentError(f"Upsample: give either size or scale_factor, got size={size} and scale_factor={scale_factor}")
@@ -45,9 +48,10 @@ class Upsample(Module):
         self.size = None if size is None else _each("size", size, whole)
         self.scale_factor = None if scale_factor is None else _each("scale_factor", scale_factor, _scale)
         self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
 
     def forward(self, x: Any) -> Tensor:
-        return F.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
+        return F.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
 
     def extra_repr(self) -> str:
         size = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"

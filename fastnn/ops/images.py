@@ -48,37 +48,49 @@ BEYOND: dict[str, Callable[[Array, int], Array]] = {
 MODES_OF_PAD = ("constant", *BEYOND)
 
 
-def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:
-    """x with something around it.
+def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """x with something around it, or without some of its edges.
 
     Parameters
     ----------
     input
         Floats of any shape.
     pad
-        How many elements to put before and after: of the last dimension first, then of the one before it, and so on.
+        How many elements to put before and after: of the last dimension first, then of the one before it, and so on. So many are cut off
+        where it is negative.
     mode
         "constant" puts `value` there, "replicate" the nearest element of x, "reflect" its mirror image (without the edge itself),
-        "circular" its other end.
+        "circular" its other end, of what is left where one is cut off.
     value
-        See mode.
+        For "constant"; None is 0.
 
     Raises
     ------
     ShapeError
-        If `pad` has an odd length, more sizes than x, or a negative one; or a mirror image would be larger than x.
+        If `pad` has an odd length, more sizes than x, or cuts off more than there is; or a mirror image would be larger than x.
+    ArgumentError
+        If a value is given for another mode.
     DTypeError, UnknownNameError
         If the input holds no floats, `pad` no ints, `value` is no number, or there is no such mode.
     """
     x = as_float(input)
     choice("mode of pad", mode, MODES_OF_PAD)
     pad = items("pad", pad, whole, "a sequence of ints")
-    value = number("pad: value", value)
-    if len(pad) % 2 or len(pad) > 2 * x.ndim or any(n < 0 for n in pad):
-        raise ShapeError(f"pad must hold two sizes of at least 0 for each of at most {x.ndim} dimensions, got {tuple(pad)}")
+    constant = 0.0 if value is None else number("pad: value", value)
+    if mode != "constant" and constant:
+        raise ArgumentError(f"pad: value has no meaning for mode {mode!r}, got {value}")
+    if len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise ShapeError(f"pad must hold two sizes for each of at most {x.ndim} dimensions, got {tuple(pad)}")
     around = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[::2], pad[1::2], strict=True))[::-1]
+    cut_first = mode in ("constant", "circular")  # mirror images are those of the whole
+    for size, (before, after) in zip(x.shape, around, strict=True):
+        if size + (min(before, after, before + after) if cut_first else before + after) < 0:
+            raise ShapeError(f"pad: at most {size} can be cut off from a dimension of size {size}, got {(before, after)}")
+    if cut_first:
+        x = _cropped(x, around)
+        around = [(max(before, 0), max(after, 0)) for before, after in around]
     if mode == "constant":
-        return _surrounded(x, around, value)
+        return _surrounded(x, around, constant)
     for axis, (before, after) in enumerate(around):
         size = x.shape[axis]
         most = {"reflect": size - 1, "circular": size}.get(mode, max(before, after) if size else 0)
@@ -89,7 +101,16 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0
     return x
 
 
+def _cropped(x: Tensor, around: Sequence[tuple[int, int]]) -> Tensor:
+    """x without as many elements as the negative sizes say."""
+    if all(min(sizes) >= 0 for sizes in around):
+        return x
+    return window(x, tuple(slice(max(0, -before), n - max(0, -after)) for n, (before, after) in zip(x.shape, around, strict=True)))
+
+
 def _surrounded(x: Tensor, around: Sequence[tuple[int, int]], value: float) -> Tensor:
+    if not any(map(any, around)):
+        return x
     index: tuple[Any, ...] = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, around, strict=True))
     y = filled(tuple(n + before + after for n, (before, after) in zip(x.shape, around, strict=True)), x.dtype, value)
     run("copy", y[(*index, ...)], x.data)
@@ -105,6 +126,8 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Images in another size.
 
@@ -118,17 +141,23 @@ def interpolate(
         Instead of `size`: what to multiply sizes by, rounded down.
     mode
         "nearest" takes the element floor(i / scale); "linear" and "bilinear" weigh the nearest ones along each dimension, the place of i
-        being (i + 1/2) / scale - 1/2, held inside the image.
+        being (i + 1/2) / scale - 1/2, held inside the image. A dimension of an image (N, C, H, W), or of a sequence in the mode
+        "linear", that keeps its size stays as it is, whatever the scale.
     align_corners
         For "linear" and "bilinear": True makes the centres of the elements in the corners the corners, so that the place of i is
         i (old size - 1) / (new size - 1).
+    recompute_scale_factor
+        Whether the scale is new size / old size, as for a given size, instead of scale_factor, which need not make a whole size.
+    antialias
+        Accepted as in PyTorch, if it is False.
 
     Raises
     ------
     ShapeError
         If the input has another rank, or the result would be empty.
     ArgumentError
-        Unless just one of size and scale_factor is given; if align_corners is given for "nearest".
+        Unless just one of size and scale_factor is given; if align_corners is given for "nearest", recompute_scale_factor for a size, or
+        antialias is True.
     DTypeError, UnknownNameError
         If the input holds no floats, size no ints or scale_factor no numbers, or there is no such mode.
     """
@@ -139,8 +168,16 @@ def interpolate(
         raise ShapeError(f"interpolate: input must have {ranks} dimensions for mode {mode!r}, got shape {x.shape}")
     if mode == "nearest" and align_corners is not None:
         raise ArgumentError(f"interpolate: align_corners has no meaning for mode 'nearest', got {align_corners}")
+    if antialias:
+        raise ArgumentError(f"interpolate: antialias must be False, no mode has it here, got {antialias}")
+    if recompute_scale_factor and size is not None:
+        raise ArgumentError(f"interpolate: recompute_scale_factor has no meaning for a given size, got {recompute_scale_factor}")
     sizes, scales = _target(x.shape[2:], size, scale_factor)
+    if recompute_scale_factor:
+        scales = [old / new for old, new in zip(x.shape[2:], sizes, strict=True)]
     for axis, (length, scale) in enumerate(zip(sizes, scales, strict=True), start=2):
+        if length == x.shape[axis] and (mode != "nearest" or x.ndim == 4):
+            continue
         if mode == "nearest":
             x = _picked(x, axis, _nearest(x.shape[axis], length, scale))
         else:
