@@ -29,7 +29,8 @@ def max_pool2d(
 ) -> Any:
     """y[n, c, i, j] = the largest x[n, c, i stride + k dilation - padding, ...] of a window; NaN wins.
 
-    The gradient goes to the first element of a window that has its maximum.
+    The gradient goes to the first element of a window that has its maximum, or to the last NaN. The spread-out window of a dilation may
+    miss the input altogether: it gives -inf.
 
     Parameters
     ----------
@@ -40,14 +41,14 @@ def max_pool2d(
     ceil_mode
         Whether a last window may reach beyond the padding.
     return_indices
-        Whether to return, beside y, where each maximum lies in its plane: row W + column, int64.
+        Whether to return, beside y, where each maximum lies in its plane: row W + column, int64; -1 where there is none.
 
     Raises
     ------
     ShapeError
-        If the input has another rank, or a window would hold no element of it.
+        If the input has another rank, or is smaller than a window.
     ArgumentError, DTypeError
-        If padding is more than half of a window, or another argument is not as above.
+        If padding is more than half of kernel_size, or another argument is not as above.
     """
     return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -200,13 +201,10 @@ def _geometry(
     strides = kernel if stride is None else planes.pair("stride", stride, 1, 1)
     pad = planes.pair("padding", padding, 0, 0)
     shape = planes.images.shape[2:]
-    for p, k, d in zip(pad, kernel, dilation, strict=True):
-        if p > (d * (k - 1) + 1) // 2:
-            raise ArgumentError(f"{planes.owner}: padding must be at most half of a window, got {p} for a window of {d * (k - 1) + 1}")
+    for p, k in zip(pad, kernel, strict=True):
+        if p > k // 2:
+            raise ArgumentError(f"{planes.owner}: padding must be at most half of kernel_size, got {p} for a kernel of size {k}")
     size = windows(planes.owner, shape, kernel, strides, (2 * pad[0], 2 * pad[1]), dilation, ceil_mode)
-    for length, n, k, s, p, d in zip(shape, size, kernel, strides, pad, dilation, strict=True):
-        if d > 1 and not all(any(0 <= i * s - p + j * d < length for j in range(k)) for i in range(n)):
-            raise ShapeError(f"{planes.owner}: a window with dilation {d} holds no element of the size {length} of the input")
     return kernel, strides, pad, size
 
 

@@ -19,7 +19,7 @@ from .reductions import spread
 def _largest_of_squares(top, bottom, at, below, position):
     best, place = top[0], at + position * 2
     for value, here in ((top[1], place + 1), (bottom[0], place + below), (bottom[1], place + below + 1)):
-        better = (value > best) | ((value != value) & (best == best))
+        better = (value > best) | (value != value)
         best, place = where(better, value, best), where(better, here, place)
     return best, place
 
@@ -31,13 +31,13 @@ def _largest_of_squares_alone(top, bottom):
 
 @row(stores=2, registers=1)
 def _update(x, best, place, at, position):
-    better = (x > best) | ((x != x) & (best == best))
+    better = (x > best) | (x != x)
     return where(better, x, best), where(better, at + position, place)
 
 
 @row(stores=2, registers=1, pairs=("x",))
 def _update_from_pairs(x, best, place, at, position):
-    better = (x[0] > best) | ((x[0] != x[0]) & (best == best))
+    better = (x[0] > best) | (x[0] != x[0])
     return where(better, x[0], best), where(better, at + position * 2, place)
 
 
@@ -81,7 +81,9 @@ def max_pool2d(team, y, index, x, kernel_h, kernel_w, stride_h, stride_w, pad_h,
                 continue
             spread(best, -math.inf)
             for j in range(OW):
-                place[j] = top * W + _inside(j * stride_w - pad_w, dilation_w)
+                left = j * stride_w - pad_w
+                first = _inside(left, dilation_w)
+                place[j] = top * W + first if top < bottom and first < min(left + kernel_w * dilation_w, W) else -1
             for r in range(top, bottom, dilation_h):
                 for k in range(kernel_w):
                     shift = k * dilation_w - pad_w
@@ -102,7 +104,7 @@ def max_pool2d(team, y, index, x, kernel_h, kernel_w, stride_h, stride_w, pad_h,
                     )
                     for j in range(middle, high):
                         value = x[p, r, j * stride_w + shift]
-                        if value > best[j] or (value != value and best[j] == best[j]):
+                        if value > best[j] or value != value:
                             best[j] = value
                             place[j] = r * W + j * stride_w + shift
 
@@ -135,7 +137,7 @@ def adaptive_max_pool2d(team, y, index, x):
                 for r in range(top, bottom):
                     for c in range(left, right):
                         value = x[p, r, c]
-                        if value > best or (value != value and best == best):
+                        if value > best or value != value:
                             best = value
                             at = r * W + c
                 y[p, i, j] = best
@@ -148,7 +150,8 @@ def put_indices(team, dx, dy, index):
         target, source, place = flattened(dx)[p], flattened(dy)[p], flattened(index)[p]
         spread(target, 0.0)
         for k in range(len(source)):
-            target[place[k]] += source[k]
+            if place[k] >= 0:
+                target[place[k]] += source[k]
 
 
 def take_indices(team, y, x, index):
@@ -156,7 +159,7 @@ def take_indices(team, y, x, index):
     for p in range(start, stop):
         target, source, place = flattened(y)[p], flattened(x)[p], flattened(index)[p]
         for k in range(len(target)):
-            target[k] = source[place[k]]
+            target[k] = source[place[k]] if place[k] >= 0 else 0.0
 
 
 @inlined

@@ -23,14 +23,17 @@ def _rows(x):
 
 
 def _best(y, index, x, rows, columns):
-    """The largest of the values at rows x columns and the first position that has it; rows and columns of -1 do not exist."""
+    """The largest of the values at rows x columns and its position; rows and columns of -1 do not exist."""
     rows, columns = rows[:, None, :, None], columns[None, :, None, :]
     position = np.where((rows < 0) | (columns < 0), -1, rows * x.shape[2] + columns)
     position = position.reshape(-1, *y.shape[1:])
     values = np.where(position < 0, -np.inf, _rows(x)[:, position])
     top = values.max(axis=1, keepdims=True)
-    first = ((values == top) | np.isnan(values)) & (position >= 0)
-    np.copyto(index, np.take_along_axis(np.broadcast_to(position, values.shape), first.argmax(axis=1)[:, None], axis=1)[:, 0])
+    first = ((values == top) & (position >= 0)).argmax(axis=1)
+    missing = np.isnan(values)
+    last = len(position) - 1 - missing[:, ::-1].argmax(axis=1)
+    which = np.where(missing.any(axis=1), last, first)
+    np.copyto(index, np.take_along_axis(np.broadcast_to(position, values.shape), which[:, None], axis=1)[:, 0])
     np.copyto(y, top[:, 0])
 
 
@@ -50,7 +53,8 @@ def max_pool2d(
 ) -> None:
     """y_pij = max_kl x_p,(i stride_h - pad_h + k dilation_h),(j stride_w - pad_w + l dilation_w), over what lies in the plane; NaN wins.
 
-    The index is row * W + column of the first item that has the maximum.
+    The index is row * W + column of the first item that has the maximum, of the last NaN if there is one, and -1 where a window holds
+    nothing, whose maximum is -inf.
     """
     rows = _offsets(x.shape[1], y.shape[1], kernel_h, stride_h, pad_h, dilation_h)
     columns = _offsets(x.shape[2], y.shape[2], kernel_w, stride_w, pad_w, dilation_w)
@@ -85,14 +89,16 @@ def adaptive_max_pool2d(y: Floats("P OH OW"), index: Ints("P OH OW"), /, x: Floa
 
 
 def put_indices(dx: Floats("P H W"), /, dy: Floats("P OH OW"), index: Ints("P OH OW")) -> None:
-    """dx_ps = sum of dy_pij over all i, j with index_pij = s: the gradient of a maximum."""
+    """dx_ps = sum of dy_pij over all i, j with index_pij = s, negative ones being nowhere: the gradient of a maximum."""
     dx[:] = 0
-    np.add.at(_rows(dx), (np.arange(len(dx))[:, None, None], index), dy)
+    planes, _, _ = there = np.nonzero(index >= 0)
+    np.add.at(_rows(dx), (planes, index[there]), dy[there])
 
 
 def take_indices(y: Floats("P OH OW"), /, x: Floats("P H W"), index: Ints("P OH OW")) -> None:
-    """y_pij = x_p,index_pij."""
-    np.copyto(y, np.take_along_axis(_rows(x), _rows(index), axis=1).reshape(y.shape))
+    """y_pij = x_p,index_pij, and 0 where the index is negative."""
+    found = np.take_along_axis(_rows(x), np.maximum(_rows(index), 0), axis=1).reshape(y.shape)
+    np.copyto(y, np.where(index < 0, 0, found))
 
 
 def _means(y_shape, x_shape, kernel, stride, pad, count_include_pad, divisor, dtype):

@@ -367,6 +367,7 @@ CONVOLUTIONS = {
         ("conv_transpose2d", (2, 2, 3, 2), (2, 3, 3, 3), 3, {"stride": 2, "padding": 1, "output_padding": 1}),
         ("conv_transpose2d", (1, 4, 2, 3), (4, 2, 2, 3), 4, {"groups": 2, "stride": (2, 1), "dilation": (1, 2), "padding": (0, 1)}),
         ("conv_transpose2d", (2, 2, 3), (2, 2, 2, 2), 2, {"stride": 2}),
+        ("conv_transpose2d", (2, 2, 2, 3), (2, 3, 1, 1), 3, {"padding": 1}),
         ("conv_transpose1d", (2, 2, 4), (2, 3, 3), 3, {"stride": 2, "output_padding": 1}),
     ]
 } | {"conv2d without bias, of a transpose": case(lambda F, x, w: F.conv2d(F.transpose(x, 1, 2), w), normal(2, 4, 3, 5), normal(2, 3, 2, 2))}
@@ -411,7 +412,22 @@ IMAGES = {
         ("pad", (1, 2, 3, 4), {"pad": (1, 2, 2, 0), "mode": "reflect"}),
         ("pad", (1, 2, 3, 2), {"pad": (3, 0, 1, 2), "mode": "replicate"}),
         ("pad", (1, 2, 3, 4), {"pad": (4, 1, 0, 2), "mode": "circular"}),
+        ("pad", (2, 3, 4), {"pad": (-1, 2, 1, -2), "value": None}),
+        ("pad", (2, 4), {"pad": (-4, 3), "value": 0.5}),
+        ("pad", (1, 2, 4, 4), {"pad": (-1, 2, 3, -2), "mode": "reflect"}),
+        ("pad", (1, 2, 4), {"pad": (-2, -1), "mode": "reflect", "value": None}),
+        ("pad", (1, 2, 4, 3), {"pad": (-1, 3, -2, -1), "mode": "replicate"}),
+        ("pad", (1, 2, 4, 4), {"pad": (-1, 3, 2, -1), "mode": "circular"}),
+        ("interpolate", (2, 1, 3), {"scale_factor": 1.3, "mode": "linear"}),
+        *[("interpolate", (1, 2, 3, 4), {"scale_factor": (1.3, 1.7), "mode": mode}) for mode in ("nearest", "bilinear")],
+        ("interpolate", (1, 2, 3, 4), {"scale_factor": (1.7, 1.2), "mode": "bilinear", "align_corners": True}),
+        ("interpolate", (1, 2, 5), {"scale_factor": 1.7, "mode": "linear", "recompute_scale_factor": True, "antialias": False}),
+        ("interpolate", (1, 2, 3, 4), {"scale_factor": 1.7, "recompute_scale_factor": True}),
     ]
+} | {
+    # PyTorch's own gradient does not belong to its values here, which have a test of their own.
+    f"interpolate {shape} by {scale}": case(lambda F, x, s=scale: F.interpolate(x, scale_factor=s), normal(*shape), in_torch=False)
+    for shape, scale in (((2, 1, 3), 1.3), ((1, 1, 3, 2, 2), (1.3, 2.4, 1.4)))
 }
 
 GROUP_NORMALISATIONS = {
