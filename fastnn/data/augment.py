@@ -3,7 +3,8 @@
     net = nn.Sequential(augment.RandomCrop(32, padding=4), augment.RandomHorizontalFlip(), models.resnet20())
 
 In training each image of a batch is changed on its own, by the generator that `fastnn.manual_seed` seeds; a compiled step does it
-between its gather and its first layer. In evaluation images pass as they are. No gradient passes.
+between its gather and its first layer, by a stream of its own, which differs from that of eager code. In evaluation images pass as they
+are. No gradient passes.
 
 Building one raises DTypeError or ArgumentError for a setting that makes no sense, calling it ShapeError or DTypeError for what is no batch
 of images.

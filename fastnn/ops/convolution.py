@@ -105,7 +105,7 @@ def conv_transpose2d(
     Raises
     ------
     ShapeError
-        If a shape is not as above, or the output would be empty.
+        If a shape is not as above, or there would be less than no rows or columns.
     ArgumentError, DTypeError
         If another argument is not as above.
     """
@@ -200,7 +200,7 @@ def _transposed(
         if more and more >= s and more >= d:
             raise ArgumentError(f"{owner}: output_padding must be less than stride or dilation, got {more} for stride {s} and dilation {d}")
         size.append((length - 1) * s - 2 * p + d * (k - 1) + more + 1)
-    if min(size) < 1 or 0 in x.shape[2:]:
+    if min(size) < 0 or 0 in x.shape[2:]:
         raise ShapeError(f"{owner}: the output would have {size[0]} rows and {size[1]} columns for an input of shape {x.shape}")
     y = _to_input(x, w, (x.shape[0], O, *size), Steps(*strides, *front, *dilations, groups))
     return planes.back(y if bias is None else y + reshape(bias, O, 1, 1))

@@ -14,7 +14,7 @@ from ._operands import block, constant, count
 from .shape import reshape
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training y = x / (1 - p) with probability 1 - p, else 0; otherwise y = x.
 
     Parameters
@@ -24,7 +24,10 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
     p
         The probability of a zero.
     training
-        Whether anything is dropped. The mask depends on the seed (`fastnn.manual_seed`) and on how many masks were drawn before.
+        Whether anything is dropped. The mask depends on the seed (`fastnn.manual_seed`) and on how many masks were drawn before; a compiled
+        step has masks of its own, so that it drops other items than eager code from the same seed.
+    inplace
+        Accepted as in PyTorch; no tensor is ever overwritten here.
 
     Raises
     ------
@@ -33,6 +36,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
     Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting", section 4.
     """
+    del inplace
     x = as_float(input)
     p = number("dropout: p", p, 0, 1)
     if not training or p == 0:
@@ -40,14 +44,14 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
     return _masked(x, next_stream(), p)
 
 
-def dropout1d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of sequences.
 
     Parameters
     ----------
     input
         x (N, C, L), floats.
-    p, training
+    p, training, inplace
         As in `dropout`.
 
     Raises
@@ -57,17 +61,18 @@ def dropout1d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
     Source: Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2.
     """
+    del inplace
     return _without_channels("dropout1d", 1, input, p, training)
 
 
-def dropout2d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of images: each is scaled by 1 / (1 - p) or zero.
 
     Parameters
     ----------
     input
         x (N, C, H, W), floats.
-    p, training
+    p, training, inplace
         As in `dropout`.
 
     Raises
@@ -77,6 +82,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
     Source: Tompson et al. 2015, "Efficient object localization using convolutional networks", section 3.2.
     """
+    del inplace
     return _without_channels("dropout2d", 2, input, p, training)
 
 
