@@ -1,12 +1,11 @@
 """A small team of threads that share the work of a kernel or of a whole program.
 
 Workers are plain Python threads inside compiled code that has released the GIL. They spin for a fraction of a millisecond after
-their last work, so that the next comes cheaply, and then sleep in a queue of Python's. The caller is worker 0. A caller that finds
-the team busy works alone; kernels give bitwise the same results for any number of workers.
+their last work, so that the next comes cheaply, and then sleep at a lock of Python's, their bell, which compiled code can release. The
+caller is worker 0. A caller that finds the team busy works alone; kernels give bitwise the same results for any number of workers.
 """
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from ._signature import Int, Ints
 
 LINE = 8  # words between the words of a mailbox
 SLEEPERS, ASLEEP = 4 * LINE, 5 * LINE
+RING, BELL = SLEEPERS + 1, ASLEEP + 1  # the address of the function that rings, and of the first worker's bell
 MOST_THREADS = 255
 OFTEN = 1e-3  # seconds between calls that are worth a thread which stays awake for them
 
@@ -33,6 +33,18 @@ def _serve(mailbox: Ints("W"), last: Ints("1"), worker: Int) -> None: ...
 
 
 POST, LEAD, SERVE = (Kernel(name, "execution", form) for name, form in (("post", _post), ("lead", _lead), ("serve", _serve)))
+
+
+@cache
+def _python() -> Any:
+    """Python's own library, called without the GIL: its locks are what workers sleep at."""
+    import ctypes
+
+    library = ctypes.CDLL(None, handle=ctypes.pythonapi._handle)
+    library.PyThread_allocate_lock.restype = ctypes.c_void_p
+    library.PyThread_acquire_lock.argtypes = ctypes.c_void_p, ctypes.c_int
+    library.PyThread_release_lock.argtypes = (ctypes.c_void_p,)
+    return library
 
 
 @cache
@@ -69,7 +81,8 @@ class Team:
         self.size = size
         self.mailbox = np.zeros(ASLEEP + size * LINE, np.int64)
         self.mailbox[ASLEEP::LINE] = 1
-        self.bells = [queue.SimpleQueue[None]() for _ in range(size)]
+        self.mailbox[RING] = _address(_python().PyThread_release_lock)
+        self.mailbox[BELL::LINE] = self.bells = [_python().PyThread_allocate_lock() for _ in range(size)]
         self.busy = threading.Lock()
         self._asked = 0.0  # when small work last found somebody asleep
         self._core = -1  # where the caller ran when it last woke somebody
@@ -79,6 +92,7 @@ class Team:
         self._post_record = as_record(POST.signature.encode((self.mailbox, 0, 0, 1)))
         self._lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
         for worker in range(1, size):
+            _python().PyThread_acquire_lock(self.bells[worker], 1)
             threading.Thread(target=self._serve, args=(worker,), name=f"fastnn-{worker}", daemon=True).start()
 
     def _serve(self, worker: int) -> None:
@@ -86,7 +100,7 @@ class Team:
         record = as_record(SERVE.signature.encode((self.mailbox, last, worker)))
         serve = SERVE.entry("i8i8")
         while True:
-            self.bells[worker].get()
+            _python().PyThread_acquire_lock(self.bells[worker], 1)
             _leave(self._core)
             self.mailbox[ASLEEP + worker * LINE] = 0
             serve(record, 0, 1)
@@ -97,21 +111,22 @@ class Team:
         Returns False, having done nothing, if the team is busy, or asleep and not to be woken. Work that does not repay waking, but comes
         again and again, finds the workers awake the next time.
         """
-        if not self.busy.acquire(blocking=False):
+        if self.busy.locked():
             return False
-        try:
+        with self.busy:  # unlike a call of `acquire`, entered without a gap for Ctrl-C; who comes in between waits
             if not wake and any(self.mailbox[ASLEEP + worker * LINE] for worker in range(1, parts)):
                 before, self._asked = self._asked, time.perf_counter()
                 if self._asked - before < OFTEN:
                     self._ring(parts)
                 return False
             self._post_record[-3], self._post_record[-2], self._post_record[-1] = entry, record, parts
-            self._post(self._post_record, 0, 1)
-            if self.mailbox[SLEEPERS]:
-                self._ring(parts)
-                self._lead(self._lead_record, 0, 1)
-        finally:
-            self.busy.release()
+            try:
+                self._post(self._post_record, 0, 1)
+                if self.mailbox[SLEEPERS]:
+                    self._core = _core()
+            finally:  # workers may have begun: if Ctrl-C is noticed now, those asleep are woken and all is done first
+                if self.mailbox[SLEEPERS]:
+                    self._lead(self._lead_record, 0, 1)
         return True
 
     def _ring(self, parts: int) -> None:
@@ -119,7 +134,7 @@ class Team:
         self._core = _core()
         for worker in range(1, parts):
             if self.mailbox[ASLEEP + worker * LINE]:
-                self.bells[worker].put(None)
+                _python().PyThread_release_lock(self.bells[worker])
 
 
 class _Limit(threading.local):
@@ -189,12 +204,17 @@ def team(size: int) -> Team:
     return _team
 
 
+def _address(function: Any) -> int:
+    import ctypes
+
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
 def launch(entry: Any, record: Any, parts: int, wake: bool = True) -> None:
     """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy, or asleep and not to be woken."""
     if parts > 1:
         import ctypes
 
-        address = ctypes.cast(entry, ctypes.c_void_p).value
-        if address is not None and team(parts).run(address, ctypes.addressof(record), parts, wake):
+        if team(parts).run(_address(entry), ctypes.addressof(record), parts, wake):
             return
     entry(record, 0, 1)

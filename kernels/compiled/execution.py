@@ -8,6 +8,7 @@ from .._simd import atomic_add, atomic_load, atomic_store, pause
 # workers take part: a worker that does not take part never looks at the rest, which may be changing.
 LINE = 8
 TICKET, ENTRY, RECORD, FINISHED, SLEEPERS, ASLEEP = range(0, 6 * LINE, LINE)
+RING, BELL = SLEEPERS + 1, ASLEEP + 1  # the function that rings a bell, and each worker's bell
 PARTS_MASK = 255
 SPINS_BEFORE_PAUSE = 100  # a fraction of a microsecond: workers that share their work well are never further apart
 SPINS_BEFORE_YIELD = 400  # a few microseconds: longer waits mean that the other thread has no core
@@ -58,8 +59,13 @@ def post(team, mailbox, entry, record, parts):
 
 
 def lead(team, mailbox):
-    """Do the caller's share of the work that was posted, then wait until the others have done theirs."""
-    _lead(mailbox, mailbox[TICKET] & PARTS_MASK)
+    """Wake those asleep, do the caller's share of the work that was posted, then wait until the others have done theirs."""
+    parts = mailbox[TICKET] & PARTS_MASK
+    mailbox[SLEEPERS] = 0
+    for worker in range(1, parts):
+        if atomic_load(mailbox, ASLEEP + worker * LINE) != 0:
+            invoke(mailbox[RING], mailbox[BELL + worker * LINE], 0, 0)  # it takes the bell alone
+    _lead(mailbox, parts)
 
 
 @subroutine

@@ -122,6 +122,51 @@ def test_parent_and_child_go_on_after_a_fork():
     assert done.returncode == 0, done.stderr
 
 
+INTERRUPTED = """
+import numpy as np
+from fastnn import kernels
+from fastnn.kernels import Instruction, Program, _team, divided_in_turn
+x = np.linspace(0, 1, 100_003, dtype=np.float32)
+y = np.empty_like(x)
+instructions = [Instruction("exp", (y, x))]
+program = Program(instructions, divided_in_turn(instructions, [False]))
+core = _team._core
+
+def interrupted():
+    _team._core = core
+    raise KeyboardInterrupt
+
+with kernels.threads(COUNT):
+    program.run()
+    expected = y.copy()
+    for awake in range(1, COUNT):
+        mailbox = _team.team(COUNT).mailbox
+        while not mailbox[_team.ASLEEP + _team.LINE :: _team.LINE].all():
+            pass
+        with kernels.threads(awake):
+            program.run()  # these find the work that is posted next before anybody is woken
+        _team._core = interrupted
+        y[:] = 0
+        try:
+            program.run()
+        except KeyboardInterrupt:
+            assert np.array_equal(y, expected), "the work was left before it was done"
+        else:
+            raise AssertionError("there was no interrupt")
+        y[:] = 0
+        program.run()
+        assert np.array_equal(y, expected)
+print("done")
+"""
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_ctrl_c_while_workers_are_woken_is_raised_when_their_work_is_done(count):
+    code = INTERRUPTED.replace("COUNT", str(count))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "done\n", done.stderr
+
+
 def test_an_idle_team_sleeps():
     results(2)
     deadline = time.monotonic() + 20
