@@ -1,6 +1,7 @@
 """A compiled step does what the same eager code does, for any model made of the library's operations."""
 
 import signal
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -304,22 +305,36 @@ def test_control_flow_on_values_is_an_error_that_names_the_line():
         step(X, LABELS)
 
 
-def test_a_step_allocates_nothing_and_uses_one_arena():
-    import tracemalloc
-
+def test_all_batch_sizes_share_one_arena():
     model, opt = build(residual, "adam", np.float32)
     step = fastnn.compile_training(model, "cross_entropy", opt)
-    x = X.astype(np.float32)
     for size in (50, 7, 50):
-        step(x[:size], LABELS[:size])
-    arenas = {id(plan.arena) for plan in step._plans.values()}
-    assert len(arenas) == 1
+        step(X[:size], LABELS[:size])
+    assert len({id(plan.arena) for plan in step._plans.values()}) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_steps_allocate_nothing(count, monkeypatch):
+    monkeypatch.setattr(_program, "SHARING_PAYS", 0)
+    monkeypatch.setattr(_program, "TRYING_PAYS", 0)
+    model, opt = build(residual, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    step(X, LABELS)
     program = step.program.program
-    tracemalloc.start()
-    program.run(10)
-    current, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert current < 1000
+
+    def allocated(steps):
+        """Bytes that are left behind, and most at a time."""
+        tracemalloc.start()
+        program.run(steps)
+        found = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return found
+
+    with fastnn.threads(count):
+        allocated(1)  # the first run for this many threads makes the program ready for them
+        kept, most = allocated(1000)
+    assert kept < 1000  # less than a byte a step: what a call of Python's holds
+    assert most < 2000
 
 
 def test_the_program_prints_as_a_table():
