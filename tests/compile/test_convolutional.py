@@ -30,6 +30,16 @@ def small_net():
     )
 
 
+class Factors(nn.Module):
+    """x times what is trained."""
+
+    def __init__(self, shape):
+        self.factors = nn.Parameter(RNG.uniform(1, 2, shape))
+
+    def forward(self, x):
+        return self.factors * x
+
+
 MODELS = {
     "all layers": small_net,
     "resnet": lambda: models.cifar_resnet(8, 4, 2),
@@ -108,7 +118,32 @@ def test_dropout_of_channels_draws_a_new_mask_at_every_step():
     step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.0))
     losses = [step(IMAGES, LABELS) for _ in range(4)]
     assert len(set(losses)) == 4
+
+
+def test_dropout_of_channels_passes_the_gradient_of_those_that_are_left():
     mask = F.dropout2d(np.ones((30, 20, 2, 3)), 0.25).numpy()
     assert set(np.unique(mask)) == {0, 1 / 0.75}
     assert (mask == mask[:, :, :1, :1]).all()
     assert (mask == 0).mean() == pytest.approx(0.25, abs=0.07)
+    x = fastnn.tensor(1.0 + RNG.uniform(size=(30, 20, 2, 3)), requires_grad=True)
+    y, dy = F.dropout2d(x, 0.25), RNG.normal(size=x.shape)
+    y.backward(dy)
+    np.testing.assert_allclose(x.grad.numpy(), dy * y.numpy() / x.numpy(), rtol=1e-12)
+
+    model = nn.Sequential(Factors((30, 20, 2, 3)), nn.Dropout2d(0.25))
+    before = model[0].factors.numpy().copy()
+    step = fastnn.compile_training(model, lambda y, t: (y * t).sum(), optim.SGD(model.parameters(), lr=1.0))
+    step(x.numpy(), dy)
+    assert 0.1 < (step.output == 0).mean() < 0.4
+    np.testing.assert_allclose(before - model[0].factors.numpy(), dy * step.output / before, rtol=1e-9, atol=1e-12)
+
+
+def test_a_convolution_takes_no_memory_but_that_of_its_images():
+    """An im2col matrix of a 3x3 convolution would be nine times the input."""
+    images = np.zeros((16, 64, 56, 56), np.float32)
+    one = nn.Conv2d(64, 64, 3, padding=1)
+    assert fastnn.compile_inference(one).plan(images).arena.nbytes < 2.1 * images.nbytes  # input and output
+    two = nn.Sequential(one, nn.Conv2d(64, 64, 3, padding=1))
+    step = fastnn.compile_training(two, "mse", optim.SGD(two.parameters(), lr=0.1))
+    step.prepare(images, images)
+    assert step.program.arena.nbytes < 6.1 * images.nbytes  # input, target, two results and their gradients

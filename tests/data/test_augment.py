@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fastnn.kernels import _program
 
 import fastnn
 from fastnn import errors, nn, optim
@@ -16,9 +17,9 @@ def backend(request):
         yield request.param
 
 
-def drawn(module, seed=0):
+def drawn(module, seed=0, dtype=np.float32):
     fastnn.manual_seed(seed)
-    return module(IMAGES).numpy()
+    return module(IMAGES.astype(dtype)).numpy()
 
 
 def test_a_crop_is_a_window_of_the_padded_image_and_every_window_comes_up():
@@ -85,13 +86,32 @@ def test_changes_repeat_from_a_seed_differ_between_calls_and_stop_in_evaluation(
     np.testing.assert_array_equal(module.eval()(IMAGES).numpy(), IMAGES)
 
 
-def test_both_backends_make_the_same_changes():
+def test_both_backends_and_dtypes_make_the_same_changes():
     for make in RANDOM.values():
         results = []
-        for name in ("numba", "numpy"):
-            with fastnn.use_backend(name):
-                results.append(drawn(make()))
-        np.testing.assert_array_equal(*results)
+        for dtype in (np.float32, np.float64):
+            for name in ("numba", "numpy"):
+                with fastnn.use_backend(name):
+                    results.append(drawn(make(), dtype=dtype))
+                assert results[-1].dtype == dtype
+        for other in results[1:]:
+            np.testing.assert_array_equal(other, results[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_number_of_threads_makes_the_same_changes(dtype, monkeypatch):
+    monkeypatch.setattr(_program, "SHARING_PAYS", 0)
+    monkeypatch.setattr(_program, "TRYING_PAYS", 0)
+    found = []
+    for count in (1, 2, 3):
+        fastnn.manual_seed(0)
+        with fastnn.threads(count):
+            changed = nn.Sequential(*(make() for make in RANDOM.values()))(IMAGES.astype(dtype))
+            model = nn.Sequential(*(make() for make in RANDOM.values()), nn.Flatten(), nn.Linear(60, 3, dtype=dtype))
+            step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1))
+            losses = step.run_epoch(IMAGES, np.arange(200) % 3, 40)
+        found.append((changed.numpy().tobytes(), losses.tobytes(), model[-1].weight.numpy().tobytes()))
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_compiled_step_changes_its_images_anew_at_every_step():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import errors, models, nn
+from fastnn import errors, models, nn, optim
 
 COUNTS = {
     "lenet5": 61_706,  # LeCun et al. 1998 give about 60,000
@@ -31,6 +31,23 @@ def count(model: nn.Module) -> int:
 @pytest.mark.parametrize("name", COUNTS)
 def test_models_have_their_published_number_of_parameters(name: str) -> None:
     assert count(getattr(models, name)()) == COUNTS[name]
+
+
+# What projection shortcuts there are, from how many channels to how many.
+PROJECTIONS = {
+    **dict.fromkeys(("resnet18", "resnet34"), ((64, 128), (128, 256), (256, 512))),
+    "resnet50": ((64, 256), (256, 512), (512, 1024), (1024, 2048)),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTS if name != "lenet5"])
+def test_plain_and_preactivated_nets_of_all_depths_have_the_parameters_that_they_should(name: str) -> None:
+    """Without shortcuts their weights are gone; before activations they have no norm of their own, and all other norms add up the same."""
+    build, between = getattr(models, name), PROJECTIONS.get(name, ())
+    norms, weights = sum(2 * out for _, out in between), sum(channels * out for channels, out in between)
+    assert count(build(shortcut=None)) == COUNTS[name] - weights - norms
+    assert count(build(preactivation=True)) == COUNTS[name] - norms
+    assert count(build(preactivation=True, shortcut=None)) == COUNTS[name] - weights - norms
 
 
 def twin(name: str) -> Any:
@@ -120,6 +137,25 @@ def test_a_state_dict_of_pytorch_loads_by_name_and_gives_its_outputs(name: str, 
         np.testing.assert_allclose(ours(x).numpy(), expected, rtol=1e-4, atol=1e-4)
         if not training:
             np.testing.assert_allclose(fastnn.compile_inference(ours)(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "SGD"])
+def test_a_step_of_resnet18_changes_it_as_pytorch_does(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    settings = {"lr": 1e-2, "weight_decay": 1e-3, **({"momentum": 0.9, "nesterov": True} if kind == "SGD" else {})}
+    theirs = twin("resnet18").double().train()
+    ours = models.resnet18(dtype="float64")
+    ours.load_state_dict(theirs.state_dict())
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(3, 3, 48, 48)), rng.integers(0, 1000, 3)
+    expected = torch.nn.functional.cross_entropy(theirs(torch.from_numpy(x)), torch.from_numpy(y))
+    expected.backward()
+    getattr(torch.optim, kind)(theirs.parameters(), **settings).step()
+    step = fastnn.compile_training(ours, "cross_entropy", getattr(optim, kind)(ours.parameters(), **settings))
+    assert step(x, y) == pytest.approx(expected.item(), rel=1e-10)
+    for name, value in theirs.state_dict().items():
+        np.testing.assert_allclose(ours.state_dict()[name], value.numpy(), rtol=1e-7, atol=1e-7, err_msg=name)
 
 
 @pytest.mark.parametrize("preactivation", [False, True])
