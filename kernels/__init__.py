@@ -9,7 +9,7 @@ from ._arrays import function, matmul, run
 from ._program import Instruction, Program, Turn, Work, divided_in_turn
 from ._registry import KERNELS, get_backend, set_backend, use_backend
 from ._team import get_num_threads, set_num_threads, threads
-from .reference.convolution import EPILOGUES as CONVOLUTION_EPILOGUES
+from .reference._finish import EPILOGUES as CONVOLUTION_EPILOGUES
 from .reference.matmul import EPILOGUES
 
 if TYPE_CHECKING:

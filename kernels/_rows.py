@@ -312,20 +312,6 @@ class _Row(Loop):
         return b.load(found)
 
 
-def number(formula: Callable[..., Any]) -> Any:
-    """Make a formula callable on single numbers, as float64."""
-    names = list(inspect.signature(formula).parameters)
-
-    def typing(*arguments: types.Type) -> Any:
-        def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-            doubles = [context.cast(b, v, t, types.float64) for t, v in zip(sig.args, values, strict=True)]
-            return formula(*[V(b, v) for v in doubles]).value
-
-        return signature(types.float64, *arguments), emit
-
-    return formula_intrinsic(names, typing)
-
-
 def integers(results: int) -> Callable[[Callable[..., Any]], Any]:
     """Make a formula that returns `results` integers callable on single integers."""
 

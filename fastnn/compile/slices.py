@@ -18,7 +18,7 @@ ROWS = {
     **dict.fromkeys(("reduce_sum", "reduce_mean", "reduce_var", "reduce_max", "reduce_min", "scatter_index"), "O"),
     **dict.fromkeys(("softmax", "softmax_grad", "log_softmax", "log_softmax_grad"), "N"),
     **dict.fromkeys(("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad"), "N"),
-    **dict.fromkeys(("batch_norm_inference", "batch_norm_inference_grad"), "N"),
+    **dict.fromkeys(("plane_moments", "plane_slopes", "batch_norm", "batch_norm_input_grad", "batch_norm_inference_grad"), "N"),
     **dict.fromkeys(("cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "target_weight", "embedding"), "N"),
     **dict.fromkeys(("conv2d", "conv2d_input_grad"), "N"),
     **dict.fromkeys(("resample", "resample_grad"), "O"),

@@ -10,7 +10,7 @@ import numpy as np
 from .._arguments import number
 from ..errors import ShapeError, StateError
 from ..tensor import Array, Tensor, record, run
-from ._operands import adopting, block, count, optional, vector
+from ._operands import adopting, block, count, nothing, optional, vector
 from ._rules import Shared, either, if_given
 from .elementwise import sqrt
 from .reduce import mean, sum, var
@@ -84,8 +84,7 @@ def moving_batch_norm(
     if training:
         if N * L == 1:
             raise ShapeError(f"batch_norm: training needs more than one value for each channel, got shape {x.shape}")
-        mu, variance = np.empty(C, x.dtype), np.empty(C, x.dtype)
-        run("batch_norm", y.reshape(N, C, L), mu, variance, planes, w, b, eps)
+        mu, variance = _moments(planes)
         if average is not None:
             move(average.data, mu, 1.0)
         if spread is not None:
@@ -94,17 +93,15 @@ def moving_batch_norm(
         if average is None or spread is None:
             raise StateError("batch_norm: running_mean and running_var are needed outside training, got None")
         mu, variance = average.data, spread.data
-        run("batch_norm_inference", y.reshape(N, C, L), planes, mu, variance, w, b, eps)
-
-    def to_all(dy: Array) -> tuple[Array, Array, Array]:
-        dx, dweight, dbias = np.empty(x.shape, x.dtype), np.empty(C, x.dtype), np.empty(C, x.dtype)
-        run("batch_norm_grad", dx.reshape(N, C, L), dweight, dbias, block(dy, (N, C, L)), planes, w, mu, variance, eps)
-        return dx, dweight, dbias
+    run("batch_norm", y.reshape(N, C, L), planes, mu, variance, w, b, nothing(planes), eps, 0)
 
     def to_weight_and_bias(dy: Array) -> tuple[Array, Array]:
-        dweight, dbias = np.empty(C, x.dtype), np.empty(C, x.dtype)
-        run("batch_norm_weight_grad", dweight, dbias, block(dy, (N, C, L)), planes, mu, variance, eps)
-        return dweight, dbias
+        return _slopes(block(dy, (N, C, L)), planes, mu, variance, eps)
+
+    def to_all(dy: Array) -> tuple[Array, Array, Array]:
+        dx, (dweight, dbias) = np.empty(x.shape, x.dtype), to_weight_and_bias(dy)
+        run("batch_norm_input_grad", dx.reshape(N, C, L), block(dy, (N, C, L)), planes, w, mu, variance, dweight, dbias, eps, N * L)
+        return dx, dweight, dbias
 
     def to_input_alone(y: Tensor, dy: Tensor) -> Tensor:
         dx = np.empty(x.shape, x.dtype)
@@ -120,6 +117,30 @@ def moving_batch_norm(
         *if_given(scale, either(shared.rule(int(whole)), again.to_weight)),
         *if_given(shift, either(shared.rule(1 + int(whole)), again.to_bias)),
     )
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """The mean and variance of each channel of x (N, C, L)."""
+    N, C, L = x.shape
+    mean, var, means, squares = (np.empty(shape, x.dtype) for shape in (C, C, (N, C), (N, C)))
+    if L == 1:
+        run("reduce_var", var[None], mean[None], x.reshape(1, N, C), 0.0)
+    else:
+        run("plane_moments", means, squares, x)
+        run("batch_moments", mean, var, means, squares, L)
+    return mean, var
+
+
+def _slopes(dy: Array, x: Array, mean: Array, var: Array, eps: float) -> tuple[Array, Array]:
+    """The gradients of weight and bias."""
+    N, C, L = x.shape
+    dweight, dbias, slopes, shifts = (np.empty(shape, x.dtype) for shape in (C, C, (N, C), (N, C)))
+    if L == 1:
+        run("batch_norm_weight_grad", dweight, dbias, dy.reshape(N, C), x.reshape(N, C), mean, var, eps)
+    else:
+        run("plane_slopes", slopes, shifts, dy, x, mean)
+        run("batch_slopes", dweight, dbias, slopes, shifts, var, eps)
+    return dweight, dbias
 
 
 class _Composed:

@@ -18,7 +18,7 @@ from .._pixels import settle_pixels
 from .._shares import share
 from .._simd import width
 from .._taps import MOST_ROWS, PAIR, tap_tile
-from ..reference.convolution import EPILOGUES
+from ..reference._finish import EPILOGUES
 from ._depthwise import depthwise, depthwise_weight_grad
 from ._runs import TAPS, tap_table
 from ._spread import PIXEL_BYTES, ROW, pixel_rows, shift_of, spread

@@ -6,6 +6,7 @@ Outputs come first and are written in place; nothing is returned. Annotations na
 from . import (
     activations,
     augmentation,
+    batch_norm,
     convolution,
     counting,
     elementwise,
@@ -32,6 +33,7 @@ FAMILIES = (
     reductions,
     softmax,
     normalisation,
+    batch_norm,
     losses,
     metrics,
     indexing,

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._signature import Floats, Int, Strided
-from . import activations, elementwise
-
-EPILOGUES = ("", "relu", "add", "add_relu")  # elementwise kernels that a convolution can apply to its result, by number; add takes `extra`
+from ._finish import finish
 
 
 def conv2d(
@@ -32,14 +30,14 @@ def conv2d(
 ) -> None:
     """y[n, o, i, j] = f(bias[o] + sum_{c, k, l} weight[o, c, k, l] x[n, c, i stride_h + k dilation_h - pad_h, ...], extra[n, o, i, j]).
 
-    x is 0 outside; f is EPILOGUES[epilogue]; `extra` is contiguous, or it is not read.
+    x is 0 outside; f is `_finish.EPILOGUES[epilogue]`; `extra` is contiguous, or it is not read.
     """
     steps = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
     total = np.zeros_like(y)
     for kh, kw, window in _windows(_padded(x, y, weight, *steps), y, weight, *steps):
         total += (_tap(weight, kh, kw, groups) @ _grouped(window, groups)).reshape(y.shape)
     np.add(total, bias[:, None, None], out=y)
-    _finish(y, extra, epilogue)
+    finish(y, extra, epilogue)
 
 
 def conv2d_input_grad(
@@ -66,7 +64,7 @@ def conv2d_input_grad(
     for kh, kw, window in _windows(padded, dy, weight, *steps):
         window += (_tap(weight, kh, kw, groups).swapaxes(1, 2) @ _grouped(dy, groups)).reshape(window.shape)
     np.copyto(dx, padded[:, :, pad_h : pad_h + dx.shape[2], pad_w : pad_w + dx.shape[3]])
-    _finish(dx, extra, epilogue)
+    finish(dx, extra, epilogue)
 
 
 def conv2d_weight_grad(
@@ -87,13 +85,6 @@ def conv2d_weight_grad(
     for kh, kw, window in _windows(_padded(x, dy, dweight, *steps), dy, dweight, *steps):
         products = _grouped(dy, groups) @ _grouped(window, groups).swapaxes(2, 3)
         dweight[:, :, kh, kw] = products.sum(axis=0).reshape(dweight.shape[:2])
-
-
-def _finish(y: np.ndarray, extra: np.ndarray, epilogue: int) -> None:
-    """y = f(y) or f(y, extra)."""
-    if epilogue:
-        name = EPILOGUES[epilogue]
-        (getattr(activations, name, None) or getattr(elementwise, name))(y, y, *([extra] if "add" in name else []))
 
 
 Pair = tuple[int, int]

@@ -108,7 +108,7 @@ def test_batch_norm_moves_into_the_convolution_before_it():
         model, _ = build(name, np.float32)
         plan = fastnn.compile_inference(model).plan(IMAGES.astype(np.float32))
         kernels = [i.kernel for i in plan.program.instructions]
-        assert kernels.count("batch_norm_inference") == left, name  # what follows a sum or a shortcut has no convolution before it
+        assert kernels.count("batch_norm") == left, name  # what follows a sum or a shortcut has no convolution before it
         assert "conv2d" in kernels
 
 

@@ -51,7 +51,7 @@ def test_equals_the_model_in_evaluation_mode_at_any_batch_size(dtype, backend):
 def test_normalisation_and_dropout_are_gone_and_weights_lie_as_they_are_read():
     plan = fastnn.compile_inference(model_with_everything(np.float32)).plan(X.astype(np.float32))
     kernels = [i.kernel for i in plan.program.instructions]
-    assert "batch_norm_inference" not in kernels
+    assert "batch_norm" not in kernels
     assert "dropout" not in kernels
     for i in plan.program.instructions:
         if i.kernel == "gemm":

@@ -1,7 +1,8 @@
 """Each pass, with the program before and after it."""
 
 import numpy as np
-from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction, _host
+import pytest
+from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, _host
 
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
@@ -241,30 +242,24 @@ def test_a_gradient_is_added_to_the_one_beside_it():
     assert extent(r.instructions[0].operands[3]) == extent(beside)
 
 
-def test_normalisation_and_relu_become_one_and_statistics_wait_for_it():
-    x, extra, y, z, dz, dy, dx = (array(2, 3, 8) for _ in range(7))
-    weight, bias, mean, var, running, dweight, dbias = (array(3) for _ in range(7))
-    r = Recording(inputs=[x, extra, dz], outputs=[z, dx, dweight, dbias], state=[weight, bias, running])
-    r.append("batch_norm", y, mean, var, x, weight, bias, 1e-5)
-    r.append("exponential_average", running, mean, 0.1, 1.0)
-    r.append("relu", z, y)
-    r.append("relu_grad", dy, dz, z)
-    r.append("batch_norm_grad", dx, dweight, dbias, dy, x, weight, mean, var, 1e-5)
+@pytest.mark.parametrize("beside", [False, True])
+def test_normalisation_and_what_follows_it_become_one(beside):
+    x, extra, y, z = (array(2, 3, 8) for _ in range(4))
+    weight, bias, mean, var = (array(3) for _ in range(4))
+    r = Recording(inputs=[x, extra], outputs=[z], state=[weight, bias, mean, var])
+    r.append("batch_norm", y, x, mean, var, weight, bias, x, 1e-5, 0)
+    r.append("add_relu", z, extra, y) if beside else r.append("relu", z, y)
     fuse(r)
-    assert kernels(r) == ["batch_norm_relu", "exponential_average", "batch_norm_relu_grad"]
-    r.instructions[2:] = []
-    r.instructions[0] = Instruction("batch_norm", (y, mean, var, x, weight, bias, 1e-5))
-    r.append("add_relu", z, extra, y)
-    fuse(r)
-    assert kernels(r) == ["batch_norm_relu", "exponential_average"]
-    assert extent(r.instructions[0].operands[6]) == extent(extra)
+    assert kernels(r) == ["batch_norm"]
+    assert CONVOLUTION_EPILOGUES[r.instructions[0].operands[-1]] == ("add_relu" if beside else "relu")
+    assert extent(r.instructions[0].operands[6]) == extent(extra if beside else x)
 
 
 def test_normalisation_whose_result_is_needed_stays_apart_from_relu():
     x, y, z, out = (array(2, 3, 8) for _ in range(4))
     weight, bias, mean, var = (array(3) for _ in range(4))
-    r = Recording(inputs=[x], outputs=[out], state=[weight, bias])
-    r.append("batch_norm", y, mean, var, x, weight, bias, 1e-5)
+    r = Recording(inputs=[x], outputs=[out], state=[weight, bias, mean, var])
+    r.append("batch_norm", y, x, mean, var, weight, bias, x, 1e-5, 0)
     r.append("relu", z, y)
     r.append("multiply", out, y, z)
     fuse(r)

@@ -40,7 +40,7 @@ SHAPES = (
 )
 LAYOUTS = ("contiguous", "strided", "transposed", "reversed")
 EMPTY_DIMENSIONS = {"N", "O", "B", "M", "K"}  # these may be 0
-NEED_DATA = {"batch_norm", "batch_norm_grad", "batch_norm_relu", "batch_norm_relu_grad"}  # the mean of nothing is undefined
+NEED_DATA = {"batch_moments"}  # the mean of nothing is undefined
 CONTIGUOUS = {("gemm", "c"), ("gemm", "base"), ("gemm", "extra")}  # strided parameters whose rows must be contiguous all the same
 IGNORED = -100
 
@@ -48,6 +48,7 @@ NUMBERS = {
     "alpha": 1.5,
     "beta": 0.75,
     "correction": 0.5,
+    "count": 12,
     "count_include_pad": 0,
     "delta": 0.75,
     "dilation_h": 2,
@@ -62,6 +63,7 @@ NUMBERS = {
     "kernel_h": 3,
     "kernel_w": 3,
     "label_smoothing": 0.125,
+    "length": 5,
     "low": -0.5,
     "margin": 1.0,
     "max_norm": 2.0,
@@ -290,8 +292,6 @@ def _sizes(kernel, seed, rng):
     parameters = kernel.signature.parameters
     if "cursor" in parameters and "N" in sizes:
         sizes["N"] += sizes["B"]
-    if "extra" in parameters and "M" in sizes and "C" in sizes:  # of as many samples as there are, or of none
-        sizes["M"] = sizes["N"] * (seed % 2)
     if kernel.family == "metrics" and "C" in sizes:  # at least two classes, and one more column
         sizes["K"] = max(sizes["C"], 2) + 1
     if "groups" in parameters:

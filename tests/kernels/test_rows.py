@@ -1,11 +1,10 @@
 """What row kernels do where inputs are extreme, tied, infinite, NaN, ignored or very many; on both backends."""
 
-import ctypes
 import math
 
 import numpy as np
 import pytest
-from fastnn.kernels import KERNELS
+from calls import central_differences, in_parts, outputs
 
 from fastnn import kernels
 
@@ -17,13 +16,6 @@ IGNORED = -100
 def backend(request):
     with kernels.use_backend(request.param), np.errstate(all="ignore"):
         yield request.param
-
-
-def outputs(kernel, *shapes, dtype=np.float64, inputs):
-    """Fresh outputs of these shapes, after `kernel` has filled them."""
-    arrays = [np.full(shape, 7, dtype) for shape in shapes]
-    getattr(kernels, kernel)(*arrays, *inputs)
-    return arrays[0] if len(arrays) == 1 else arrays
 
 
 def softmax(x):
@@ -187,19 +179,6 @@ def test_a_large_mean_does_not_spoil_the_variance():
     np.testing.assert_allclose(rstd, exact**-0.5, rtol=1e-4)
 
 
-def central_differences(f, x, dy, h=1e-6):
-    """The gradient of sum(dy * f(x)) by x."""
-    slope = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        kept = x[i]
-        x[i] = kept + h
-        above = f(x)
-        x[i] = kept - h
-        slope[i] = ((above - f(x)) * dy).sum() / (2 * h)
-        x[i] = kept
-    return slope
-
-
 def test_gradients_of_softmax_equal_central_differences():
     x, dy = np.random.default_rng(0).standard_normal((2, 3, 19))
     for forward, backward in ((softmax, "softmax_grad"), (log_softmax, "log_softmax_grad")):
@@ -248,31 +227,6 @@ def test_gradients_of_rms_norm_equal_central_differences():
     np.testing.assert_allclose(dweight, central_differences(lambda w: forward(weight=w)[0], weight, dy), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("length", [1, 5])
-def test_gradients_of_batch_norm_equal_central_differences(length):
-    rng = np.random.default_rng(0)
-    x, dy = rng.standard_normal((2, 6, 3, length))
-    weight, bias = rng.standard_normal((2, 3))
-
-    def forward(x=x, weight=weight, bias=bias):
-        return outputs("batch_norm", x.shape, 3, 3, inputs=(x, weight, bias, 1e-5))
-
-    _, mean, var = forward()
-    dx, dweight, dbias = outputs("batch_norm_grad", x.shape, 3, 3, inputs=(dy, x, weight, mean, var, 1e-5))
-    np.testing.assert_allclose(dx, central_differences(lambda x: forward(x=x)[0], x, dy), rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(dweight, central_differences(lambda w: forward(weight=w)[0], weight, dy), rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(dbias, central_differences(lambda b: forward(bias=b)[0], bias, dy), rtol=1e-6, atol=1e-8)
-
-
-def in_parts(name, operands, parts):
-    """Run the compiled kernel as `parts` workers would, one after the other."""
-    kernel = KERNELS[name]
-    words = kernel.signature.encode(operands)
-    entry = kernel.entry(kernel.signature.dtypes(operands))
-    for part in range(parts):
-        entry((ctypes.c_int64 * len(words))(*words), part, parts)
-
-
 @pytest.mark.parametrize("backend", ["numba"], indirect=True)
 @pytest.mark.parametrize("shape", [(1, 1000), (37, 100), (300, 33), (133, 10), (70, 64)])
 def test_results_do_not_depend_on_the_number_of_workers(shape):
@@ -296,8 +250,6 @@ def test_results_do_not_depend_on_the_number_of_workers(shape):
         "rms_norm_grad": ([shape], (dy, x, weight, rstd)),
         "layer_norm_weight_grad": ([columns, columns], (dy, x, mean, rstd)),
         "reduce_var": ([wide, wide], (x[None], 1.0)),
-        "batch_norm": ([(*shape, 1), columns, columns], (x[:, :, None], weight, bias, 1e-5)),
-        "batch_norm_grad": ([(*shape, 1), columns, columns], (dy[:, :, None], x[:, :, None], weight, bias, np.abs(weight), 1e-5)),
         "embedding_grad": ([(5, columns)], (dy, index, -1)),
     }
     for name, (shapes, inputs) in cases.items():

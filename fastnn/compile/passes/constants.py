@@ -49,9 +49,9 @@ def _fold_normalisation(recording: Recording) -> None:
     producers = {id(root(i.operands[0])): n for n, i in enumerate(recording.instructions) if i.kernel in FOLDS}
     dropped = set()
     for n, instruction in enumerate(recording.instructions):
-        if instruction.kernel != "batch_norm_inference":
+        if instruction.kernel != "batch_norm":
             continue
-        y, x, mean, var, weight, bias, eps = instruction.operands
+        y, x, mean, var, weight, bias, _, eps, _ = instruction.operands
         producer = producers.get(id(root(x)))
         if producer is None or uses[id(root(x))] != [producer, n] or any(id(root(a)) in variable for a in (mean, var, weight, bias)):
             continue

@@ -1,8 +1,6 @@
-"""Fusion: a product applies what follows it to its result, while that is in cache; so do others with their activations."""
+"""Fusion: a product applies what follows it to its result, while that is in cache; so does batch normalisation."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from ...kernels import CONVOLUTION_EPILOGUES, EPILOGUES, Instruction
 from ...tensor import Array
@@ -10,14 +8,19 @@ from ..memory import address, overlap, root
 from ..recording import Recording
 
 # Kernels that can apply an elementwise one to their result: which ones they know, and where the second operand of that one stands.
-EPILOGUES_OF = {"gemm": (EPILOGUES, 4), "conv2d": (CONVOLUTION_EPILOGUES, 4), "conv2d_input_grad": (CONVOLUTION_EPILOGUES, 3)}
+EPILOGUES_OF = {
+    "gemm": (EPILOGUES, 4),
+    "conv2d": (CONVOLUTION_EPILOGUES, 4),
+    "conv2d_input_grad": (CONVOLUTION_EPILOGUES, 3),
+    "batch_norm": (CONVOLUTION_EPILOGUES, 6),
+}
 RESULT, EPILOGUE = 0, -1
 PAIRS = {("add", "relu"): "add_relu"}  # elementwise kernels one after the other, and the kernel that does both
 
 
 def fuse(recording: Recording) -> None:
-    """Join elementwise pairs first, then products and what follows them, until no more fit."""
-    for join in (_fuse_pair, _fuse_epilogue, _fuse_normalisation, _fuse_normalisation_gradient):
+    """Join elementwise pairs first, then kernels with epilogues and what follows them, until no more fit."""
+    for join in (_fuse_pair, _fuse_epilogue):
         n = 0
         while n < len(recording.instructions):
             n += not join(recording, n)
@@ -80,48 +83,3 @@ def _fuse_epilogue(recording: Recording, n: int) -> bool:
         del recording.instructions[i]
         return True
     return False
-
-
-def _fuse_normalisation(recording: Recording, n: int) -> bool:
-    """relu(batch_norm(x)) or relu(batch_norm(x) + extra) in one."""
-    consumer = recording.instructions[n]
-    if consumer.kernel not in ("relu", "add_relu"):
-        return False
-    y, *inputs = consumer.operands
-    for side, value in enumerate(inputs):
-        i = _producer(recording, n, side + 1)
-        if i is None or recording.instructions[i].kernel != "batch_norm":
-            continue
-        result, mean, var, x, weight, bias, eps = recording.instructions[i].operands
-        others = [a for a in inputs if a is not value]
-        if any(not a.flags.c_contiguous or a.shape != value.shape or a.dtype != y.dtype for a in (y, *others)):
-            continue
-        extra = others[0].reshape(x.shape) if others else result[:0]
-        waiting = [k for k in range(i + 1, n) if _touches(recording.instructions[k], (mean, var))]
-        if any(_touches(recording.instructions[k], recording.instructions[w].outputs) for w in waiting for k in range(w + 1, n + 1)):
-            continue
-        fused = Instruction("batch_norm_relu", (y.reshape(x.shape), mean, var, x, weight, bias, extra, eps))
-        between = [recording.instructions[k] for k in range(i + 1, n) if k not in waiting]
-        recording.instructions[i : n + 1] = [*between, fused, *(recording.instructions[w] for w in waiting)]
-        return True
-    return False
-
-
-def _touches(instruction: Instruction, arrays: Sequence[Array]) -> bool:
-    return any(overlap(a, b) for a in (*instruction.outputs, *instruction.inputs) for b in arrays)
-
-
-def _fuse_normalisation_gradient(recording: Recording, n: int) -> bool:
-    """The gradient of relu, then that of batch_norm, in one."""
-    consumer = recording.instructions[n]
-    i = _producer(recording, n, 3) if consumer.kernel == "batch_norm_grad" else None
-    if i is None or recording.instructions[i].kernel != "relu_grad":
-        return False
-    *gradients, _, x, weight, mean, var, eps = consumer.operands
-    _, dy, y = recording.instructions[i].operands
-    if any(not a.flags.c_contiguous or a.size != x.size for a in (dy, y)):
-        return False
-    operands = (*gradients, dy.reshape(x.shape), y.reshape(x.shape), x, weight, mean, var, eps)
-    recording.instructions[n] = Instruction("batch_norm_relu_grad", operands)
-    del recording.instructions[i]
-    return True
