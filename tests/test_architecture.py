@@ -25,6 +25,7 @@ NUMBA_FILES = [
     "pixels",
     "rows",
     "shares",
+    "shifts",
     "simd",
     "spans",
     "taps",

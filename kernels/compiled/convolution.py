@@ -21,6 +21,7 @@ from .._taps import MOST_ROWS, PAIR, tap_tile
 from ..reference._finish import EPILOGUES
 from ._depthwise import depthwise, depthwise_weight_grad
 from ._runs import TAPS, tap_table
+from ._shifted_weight_grad import shifted_weight_grad, suits
 from ._spread import PIXEL_BYTES, ROW, pixel_rows, shift_of, spread
 from ._weight_grad import weight_grad
 
@@ -257,5 +258,10 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
     stride, pad, dilation = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
     if groups > 1 and dweight.shape[1] == 1:
         depthwise_weight_grad(team, dweight, dy, x, stride, pad, dilation)
+        return
+    O, IG, KH, KW = dweight.shape
+    reach = (KH - 1) * dilation_h, (KW - 1) * dilation_w
+    if suits(width(dweight), O // groups, IG, KH * KW, x.shape[2:], dy.shape[2:], reach, stride_h * stride_w):
+        shifted_weight_grad(team, dweight, dy, x, pad, dilation, groups)
     else:
         weight_grad(team, dweight, dy, x, stride, pad, dilation, groups)
