@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import KERNELS, Instruction
-from .memory import address, extent, overlap
+from .memory import extent, overlap
 
 # Kernels whose results for one index of this dimension depend on nothing but the operands at that index.
 ROWS = {
@@ -72,7 +72,7 @@ class Slices(NamedTuple):
             return None
         distance = units * x.strides[self.axis]
         low, high = extent(x[(*(slice(None),) * self.axis, slice(units))])
-        return (address(x), distance, extent(x)[1]) if high - low <= distance else None
+        return (low, distance, low + x.shape[self.axis] // units * distance) if high - low <= distance else None
 
     @property
     def apart(self) -> bool:
@@ -83,6 +83,9 @@ class Slices(NamedTuple):
 
 def by_examples(instruction: Instruction, examples: int) -> Slices | None:
     """How to cut an instruction into pieces for some of the `examples` of a batch; None where its rows are not examples."""
+    y = instruction.operands[0]
+    if y.ndim == 1 and len(y) != examples:
+        return None  # a flat buffer of parameters: that so many go into it is an accident
     found = slices(instruction, examples)
     return found if found is not None and found.apart else None
 

@@ -127,12 +127,13 @@ def test_sums_over_the_batch_wait_until_they_are_needed_or_have_become_many():
     r.append("add", out, b, total)
     postpone_sums(r)
     assert [i.kernel for i in r.instructions] == ["exp", "sin", "reduce_sum", "add"]
-    large = array(8, 1 << 16)
-    r = Recording(inputs=[x], outputs=[out])
+    large, weight, c = array(8, 1 << 16), array(1, 4, 4), array(1, 8, 4)
+    r = Recording(inputs=[x], outputs=[c])
     r.append("reduce_sum", array(1, 1 << 16), large.reshape(1, 8, 1 << 16))
     r.append("sin", out, x)
+    r.append("gemm", c, out[None], weight, c, c, 1.0, 0.0, 0)
     postpone_sums(r)
-    assert [i.kernel for i in r.instructions] == ["reduce_sum", "sin"]
+    assert [i.kernel for i in r.instructions] == ["sin", "reduce_sum", "gemm"]
 
 
 def test_a_large_gradient_and_its_update_are_done_piece_by_piece():

@@ -14,6 +14,7 @@ from ..recording import Recording
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 # Memory that is used twice makes workers wait who would have nothing to do with each other, so it is reused only where that saves some.
 APART = 2048  # bytes of an array that always has a place of its own
+APART_SHARE = 4096  # and so has one whose bytes are no more than this part of all
 ALL_APART = 256 << 10  # bytes of all arrays together that stay in cache with a place for each
 
 
@@ -41,9 +42,9 @@ def lifetimes(recording: Recording) -> list[Placement]:
     uses = recording.uses()
     end = len(recording.instructions)
     found = [Placement(a, uses[key][0], uses[key][-1]) for key, a in recording.temporaries().items()]
-    all_apart = sum(p.bytes for p in found) <= ALL_APART
+    total = sum(p.bytes for p in found)
     for p in found:
-        if all_apart or p.bytes <= APART:
+        if total <= ALL_APART or p.bytes <= max(APART, total // APART_SHARE):
             p.first, p.last = 0, end
     return found + [Placement(root(a), 0, end) for a in recording.inputs]
 
