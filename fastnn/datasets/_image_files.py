@@ -21,26 +21,29 @@ from ._examples import Array, Pair
 
 PathLike = str | os.PathLike[str]
 
-# MD5 of the published files: http://yann.lecun.com/exdb/mnist (as torchvision checks them), https://github.com/zalandoresearch/fashion-mnist
-# and https://www.cs.toronto.edu/~kriz/cifar.html.
+# MD5 of what the published files hold, unpacked; of CIFAR-10, whose page gives no others, of the archive: http://yann.lecun.com/exdb/mnist,
+# https://github.com/zalandoresearch/fashion-mnist, https://www.cs.toronto.edu/~kriz/cifar.html.
 MNIST = {
-    "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
-    "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
-    "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 FASHION_MNIST = {
-    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
-    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
-    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
 CIFAR10 = {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"}
 CIFAR10_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 CIFAR10_SHAPE = (3, 32, 32)
+CIFAR10_RECORD = 1 + math.prod(CIFAR10_SHAPE)  # bytes: a label, then the red, green and blue planes
+CIFAR10_BATCH = 10_000  # records in each published file
 CLASSES = 10
 IDX_BYTES = b"\x00\x00\x08"  # an IDX file of unsigned bytes begins so; the next byte is the number of dimensions
 GZIP = b"\x1f\x8b"
+UNVERIFIED = "verify=False reads it all the same"
 
 
 def read_idx(path: PathLike) -> Array:
@@ -53,7 +56,7 @@ def read_idx(path: PathLike) -> Array:
     StateError
         If it is damaged or in another format.
     """
-    return _idx(Path(path).read_bytes(), Path(path))
+    return _idx(_unpacked(Path(path).read_bytes(), Path(path)), Path(path))
 
 
 def mnist(folder: PathLike, verify: bool = True) -> tuple[Pair, Pair]:
@@ -65,7 +68,7 @@ def mnist(folder: PathLike, verify: bool = True) -> tuple[Pair, Pair]:
         Where train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz lie, or
         the same files unpacked, without ".gz".
     verify
-        Whether packed files must have the published checksums.
+        Whether what the files hold, unpacked, must have the published checksums.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def cifar10(path: PathLike, verify: bool = True) -> tuple[Pair, Pair]:
         cifar-10-binary.tar.gz (the binary version), a folder that holds it, or a folder with data_batch_1.bin to data_batch_5.bin and
         test_batch.bin.
     verify
-        Whether the archive must have the published checksum.
+        Whether the archive must have the published checksum; single files, for which none is published, must hold 10,000 images each.
 
     Returns
     -------
@@ -118,6 +121,11 @@ def cifar10(path: PathLike, verify: bool = True) -> tuple[Pair, Pair]:
     names = (*CIFAR10_TRAIN, "test_batch.bin")
     if place.is_dir():
         batches = [_present(place, (name,)).read_bytes() for name in names]
+        for data, name in zip(batches, names, strict=True):
+            if verify and len(data) != CIFAR10_BATCH * CIFAR10_RECORD:
+                raise StateError(
+                    f"{place / name} holds {len(data)} bytes, the published file {CIFAR10_BATCH * CIFAR10_RECORD}; {UNVERIFIED}"
+                )
     else:
         if verify:
             _check(place, place.read_bytes(), checksum)
@@ -131,8 +139,8 @@ def _idx_pairs(folder: Path, checksums: dict[str, str], verify: bool) -> tuple[P
     arrays = []
     for name, checksum in checksums.items():
         path = _present(folder, (f"{name}.gz", name))
-        data = path.read_bytes()
-        if verify and data.startswith(GZIP):
+        data = _unpacked(path.read_bytes(), path)
+        if verify:
             _check(path, data, checksum)
         arrays.append(_idx(data, path))
     x, y, x_test, y_test = arrays
@@ -156,15 +164,20 @@ def _present(folder: Path, names: tuple[str, ...]) -> Path:
 def _check(path: Path, data: bytes, checksum: str) -> None:
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if found != checksum:
-        raise StateError(f"{path} has the MD5 checksum {found}, the published file has {checksum}; verify=False reads it all the same")
+        raise StateError(f"{path} holds what has the MD5 checksum {found}, the published file has {checksum}; {UNVERIFIED}")
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """The contents of a file that gzip may have packed."""
+    if not data.startswith(GZIP):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, OSError, zlib.error) as error:
+        raise StateError(f"{path} is not a whole gzip file: {error}") from error
 
 
 def _idx(data: bytes, path: Path) -> Array:
-    if data.startswith(GZIP):
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, OSError, zlib.error) as error:
-            raise StateError(f"{path} is not a whole gzip file: {error}") from error
     if data[:3] != IDX_BYTES or len(data) < 4 + 4 * data[3]:
         raise StateError(f"{path} is not an IDX file of unsigned bytes: it begins with {data[:4].hex(' ') or 'nothing'}")
     shape = tuple(np.frombuffer(data, ">u4", data[3], 4).tolist())
@@ -193,11 +206,10 @@ def _members(archive: Path, names: tuple[str, ...]) -> list[bytes]:
 
 
 def _records(data: bytes, name: str) -> Pair:
-    """CIFAR-10's records: a label, then the red, green and blue planes."""
-    length = 1 + math.prod(CIFAR10_SHAPE)
-    if not data or len(data) % length:
-        raise StateError(f"{name} must hold records of {length} bytes, got {len(data)} bytes")
-    table = np.frombuffer(data, np.uint8).reshape(-1, length)
+    """The images and labels of CIFAR-10's records."""
+    if not data or len(data) % CIFAR10_RECORD:
+        raise StateError(f"{name} must hold records of {CIFAR10_RECORD} bytes, got {len(data)} bytes")
+    table = np.frombuffer(data, np.uint8).reshape(-1, CIFAR10_RECORD)
     if table[:, 0].max() >= CLASSES:
         raise StateError(f"{name} must hold labels below {CLASSES}, got {table[:, 0].max()}")
     return table[:, 1:].reshape(-1, *CIFAR10_SHAPE), table[:, 0].astype(np.int64)

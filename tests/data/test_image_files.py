@@ -53,7 +53,7 @@ def write_archive(path, batches=BATCHES):
 @pytest.mark.parametrize("read", [datasets.mnist, datasets.fashion_mnist])
 def test_idx_files_become_images_and_labels(tmp_path, read, packed):
     write_mnist(tmp_path, packed)
-    (x, y), (x_test, y_test) = read(tmp_path, verify=not packed)
+    (x, y), (x_test, y_test) = read(tmp_path, verify=False)
     assert (x.dtype, y.dtype) == (np.uint8, np.int64)
     np.testing.assert_array_equal(x, IMAGES[:, None])
     np.testing.assert_array_equal(y, LABELS)
@@ -61,13 +61,22 @@ def test_idx_files_become_images_and_labels(tmp_path, read, packed):
     np.testing.assert_array_equal(y_test, TEST_LABELS)
 
 
-def test_packed_files_must_be_the_published_ones(tmp_path, monkeypatch):
-    write_mnist(tmp_path)
-    with pytest.raises(StateError, match=r"train-images-idx3-ubyte.gz has the MD5 checksum [0-9a-f]{32}, .* f68b3c2d.*verify=False"):
-        datasets.mnist(tmp_path)
-    for name in PARTS:
-        monkeypatch.setitem(files.MNIST, name, hashlib.md5((tmp_path / f"{name}.gz").read_bytes()).hexdigest())
-    assert len(datasets.mnist(str(tmp_path))[0][0]) == 7
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("read", "table"), [(datasets.mnist, files.MNIST), (datasets.fashion_mnist, files.FASHION_MNIST)])
+def test_files_must_hold_what_the_published_ones_do(tmp_path, monkeypatch, read, table, packed):
+    write_mnist(tmp_path, packed)
+    published = table["train-images-idx3-ubyte"]
+    with pytest.raises(StateError, match=rf"train-images-idx3-ubyte.*MD5 checksum [0-9a-f]{{32}}, .* {published}; verify=False"):
+        read(tmp_path)
+    for name, array in PARTS.items():
+        monkeypatch.setitem(table, name, hashlib.md5(idx(array)).hexdigest())
+    assert len(read(str(tmp_path))[0][0]) == 7
+    write_mnist(tmp_path, packed)
+    name = "t10k-labels-idx1-ubyte" + ".gz" * packed
+    changed = idx(TEST_LABELS[::-1])
+    (tmp_path / name).write_bytes(gzip.compress(changed) if packed else changed)
+    with pytest.raises(StateError, match=r"t10k-labels-idx1-ubyte.* MD5 checksum"):
+        read(tmp_path)
 
 
 def test_read_idx_reads_any_number_of_dimensions(tmp_path):
@@ -121,13 +130,25 @@ def test_cifar10_becomes_images_and_labels(tmp_path, form, monkeypatch):
     else:
         write_archive(archive)
         monkeypatch.setitem(files.CIFAR10, archive.name, hashlib.md5(archive.read_bytes()).hexdigest())
-    (x, y), (x_test, y_test) = datasets.cifar10(archive if form == "archive" else tmp_path)
+    (x, y), (x_test, y_test) = datasets.cifar10(archive if form == "archive" else tmp_path, verify=form != "folder")
     assert (x.shape, x_test.shape) == ((20, 3, 32, 32), (4, 3, 32, 32))
     assert (x.dtype, y.dtype) == (np.uint8, np.int64)
     tables = list(BATCHES.values())
     np.testing.assert_array_equal(y, np.concatenate([t[:, 0] for t in tables[:-1]]))
     np.testing.assert_array_equal(x[5, 1, 2], tables[1][1, 1 + 1024 + 64 : 1 + 1024 + 96])
     np.testing.assert_array_equal(y_test, tables[-1][:, 0])
+
+
+def test_single_files_of_cifar10_must_have_the_size_of_the_published_ones(tmp_path, monkeypatch):
+    for name, table in BATCHES.items():
+        (tmp_path / name).write_bytes(table.tobytes())
+    with pytest.raises(StateError, match=r"data_batch_1.bin holds 12292 bytes, the published file 30730000; verify=False"):
+        datasets.cifar10(tmp_path)
+    monkeypatch.setattr(files, "CIFAR10_BATCH", 4)
+    assert len(datasets.cifar10(tmp_path)[0][0]) == 20
+    (tmp_path / "test_batch.bin").write_bytes(records(3, 0).tobytes())
+    with pytest.raises(StateError, match=r"test_batch.bin holds 9219 bytes"):
+        datasets.cifar10(tmp_path)
 
 
 def test_a_wrong_cifar10_archive_is_refused(tmp_path):
