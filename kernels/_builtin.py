@@ -50,7 +50,9 @@ def _method() -> _Method:
     with _compiling:
         code = _cache.load(SYMBOL)
         if code is None:
-            code = _loader.object_code(_module(), SYMBOL, vectorize=False)
+            from . import _codegen
+
+            code = _codegen.object_code(_module(), SYMBOL, vectorize=False)
             _cache.store(SYMBOL, code)
         return _Method(b"replay", _loader.load(SYMBOL, code), METH_FASTCALL, None)
 

@@ -7,12 +7,12 @@ CPU), so a stale entry is never found. Files are written under a temporary name 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import tempfile
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import _host
@@ -35,6 +35,14 @@ def root() -> Path:
 
 
 def _version(package: str) -> str:
+    """The version of an installed package, from the name of the folder that says so: `importlib.metadata` takes longer to import."""
+    spec = importlib.util.find_spec(package)
+    beside = Path(spec.origin).parents[1] if spec is not None and spec.origin else None
+    found = [] if beside is None else [path.name for path in beside.glob(f"{package}-*.dist-info")]
+    if found:
+        return found[0]
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -49,7 +57,7 @@ def folder() -> Path:
         key.update(source.relative_to(SOURCES).as_posix().encode())
         key.update(source.read_bytes())
     checked = os.environ.get("NUMBA_BOUNDSCHECK", "")
-    key.update(repr((_version("numba"), _version("llvmlite"), _host.isa(), checked)).encode())
+    key.update(repr((_version("numba"), _version("llvmlite"), _host.identity(), checked)).encode())
     return root() / f"{_host.isa().name}-{key.hexdigest()[:16]}"
 
 

@@ -1,7 +1,7 @@
 """Numba's front end: a structured kernel in Python in, one LLVM module with a C entry point out.
 
 The only file that reaches into Numba's internals. A kernel is typed and lowered by Numba without being finalised, a small entry
-`void symbol(words, part, parts)` that unpacks the record is linked to it, and `_loader` optimises and translates both together.
+`void symbol(words, part, parts)` that unpacks the record is linked to it, and `_codegen` optimises and translates both together.
 """
 
 from __future__ import annotations

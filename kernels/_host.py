@@ -17,13 +17,11 @@ NV = 2  # vectors across a tile of a matrix product: with the rows of a tile the
 
 
 class ISA(NamedTuple):
-    """An instruction set: vector register width in bytes, number of vector registers, LLVM's cpu and features."""
+    """An instruction set: vector register width in bytes, and number of vector registers."""
 
     name: str
     vector_bytes: int
     registers: int
-    cpu: str
-    features: str
 
     @property
     def has_masks(self) -> bool:
@@ -31,14 +29,16 @@ class ISA(NamedTuple):
         return self.vector_bytes > 16
 
 
-# LLVM names the psABI levels of x86-64 v2, v3 (AVX2 + FMA) and v4 (AVX-512); "-prefer-256-bit" lets v4 use its full width.
 X86_LEVELS = {
-    "avx512": ISA("avx512", 64, 32, "x86-64-v4", "-prefer-256-bit"),
-    "avx2": ISA("avx2", 32, 16, "x86-64-v3", ""),
-    "sse": ISA("sse", 16, 16, "x86-64-v2", ""),
-    "generic": ISA("generic", 16, 16, "x86-64", ""),
+    "avx512": ISA("avx512", 64, 32),
+    "avx2": ISA("avx2", 32, 16),
+    "sse": ISA("sse", 16, 16),
+    "generic": ISA("generic", 16, 16),
 }
-NEEDED_FEATURES = {"avx512": ("avx512f", "avx512dq", "avx512vl", "avx512bw"), "avx2": ("avx2", "fma"), "sse": ("sse4.2",)}
+# What a CPU must have for each, and LLVM's name of the psABI level that it is: v2, v3 (AVX2 + FMA) and v4 (AVX-512) of x86-64.
+NEEDED_FEATURES = {"avx512": ("avx512f", "avx512dq", "avx512vl", "avx512bw"), "avx2": ("avx2", "fma"), "sse": ("sse4_2",)}
+LLVM_LEVELS = {"avx512": "x86-64-v4", "avx2": "x86-64-v3", "sse": "x86-64-v2", "generic": "x86-64"}
+CPU_FACTS = ("vendor_id", "cpu family", "model", "flags")  # of a processor in /proc/cpuinfo: what code for it depends on
 
 
 def is_x86() -> bool:
@@ -46,41 +46,60 @@ def is_x86() -> bool:
 
 
 @cache
+def cpu() -> tuple[str, ...]:
+    """What tells this CPU from others, the names of its features last. Linux is asked, since LLVM takes long to import."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+        facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return tuple([facts[name] for name in CPU_FACTS])
+    except (OSError, KeyError):
+        from llvmlite import binding as llvm
+
+        present = [name.replace(".", "_") for name, there in llvm.get_host_cpu_features().items() if there]
+        return llvm.get_host_cpu_name(), " ".join(sorted(present))
+
+
+@cache
 def levels() -> list[str]:
     """The instruction sets that this CPU has, best first."""
-    from llvmlite import binding as llvm
-
     if not is_x86():
         return ["generic"]
-    present = llvm.get_host_cpu_features()
+    present = cpu()[-1].split()
     names = list(X86_LEVELS)
-    return names[next(i for i, name in enumerate(names) if all(present.get(f) for f in NEEDED_FEATURES.get(name, ()))) :]
+    return names[next(i for i, name in enumerate(names) if all(f in present for f in NEEDED_FEATURES.get(name, ()))) :]
 
 
 @cache
 def isa() -> ISA:
     """The instruction set in use: the best of this machine, or the lower one that `FASTNN_ISA` names."""
-    from llvmlite import binding as llvm
+    if (forced := _forced()) and is_x86():
+        if forced not in levels():
+            raise ArgumentError(f"FASTNN_ISA={forced} is above what this CPU has: {levels()[0]}")
+        return X86_LEVELS[forced]
+    return X86_LEVELS[levels()[0]] if is_x86() else ISA("generic", 16, 32)
 
+
+def _forced() -> str:
     forced = os.environ.get("FASTNN_ISA", "").lower()
     if forced and forced not in X86_LEVELS:
         raise unknown_name("instruction set in FASTNN_ISA", forced, X86_LEVELS)
-    if not is_x86():
-        return ISA("generic", 16, 32, "" if forced else llvm.get_host_cpu_name(), "")
-    best = levels()[0]
-    if not forced:
-        return X86_LEVELS[best]._replace(cpu=llvm.get_host_cpu_name(), features=_host_features(best))
-    if forced not in levels():
-        raise ArgumentError(f"FASTNN_ISA={forced} is above what this CPU has: {best}")
-    return X86_LEVELS[forced]
+    return forced
 
 
-def _host_features(level: str) -> str:
-    """LLVM's feature string of this very CPU, with the full width of AVX-512 where it is there."""
+@cache
+def target() -> tuple[str, str]:
+    """LLVM's name of the CPU that code is made for, and its features: this very one, or any with the instruction set of `FASTNN_ISA`."""
     from llvmlite import binding as llvm
 
-    flags = llvm.get_host_cpu_features().flatten()
-    return f"{flags},-prefer-256-bit" if level == "avx512" else flags
+    wide = ["-prefer-256-bit"] if isa().name == "avx512" else []  # else vectors stay narrower than registers
+    if _forced():
+        return LLVM_LEVELS[isa().name] if is_x86() else "", ",".join(wide)
+    return llvm.get_host_cpu_name(), ",".join([llvm.get_host_cpu_features().flatten(), *wide]) if is_x86() else ""
+
+
+def identity() -> tuple[object, ...]:
+    """What compiled kernels depend on: the instruction set, the CPU unless another one is asked for, the sizes of its caches."""
+    return isa(), _forced() or cpu(), *[cache_bytes(level) for level in (1, 2, 3)]
 
 
 def lanes(itemsize: int) -> int:

@@ -75,15 +75,15 @@ class Kernel:
         return getattr(importlib.import_module(f"{__package__}.compiled.{self.family}"), self.name)
 
     def _compile(self, symbol: str, dtypes: str) -> bytes:
-        from . import _loader, _nest
+        from . import _codegen, _nest
 
         implementation = self._implementation()
         if isinstance(implementation, _nest.Formula):
-            return _loader.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False, level=1)
+            return _codegen.object_code(_nest.build(symbol, self.signature, dtypes, implementation), symbol, vectorize=False, level=1)
         from . import _compiler
 
         vectorize = implementation not in _compiler.VECTORIZED_BY_HAND
-        return _loader.object_code(_compiler.build(symbol, self.signature, dtypes, implementation), symbol, vectorize)
+        return _codegen.object_code(_compiler.build(symbol, self.signature, dtypes, implementation), symbol, vectorize)
 
 
 def _kernels(modules: tuple[ModuleType, ...]) -> dict[str, Kernel]:

@@ -32,7 +32,7 @@ NUMBA_FILES = [
     "tile",
 ]
 NUMBA = {f"kernels/_{name}.py" for name in NUMBA_FILES}
-LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("builtin", "host", "loader", "math", "nest")}
+LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("builtin", "codegen", "host", "math", "nest")}
 
 COMPILERS = ("numba", "llvmlite")
 TWINS_MAY = ("fastnn.kernels._signature", "fastnn.kernels.reference")

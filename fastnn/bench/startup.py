@@ -124,13 +124,15 @@ def run_once(body: str, threads: int, environment: Mapping[str, str] | None = No
     count = str(threads)
     limits = dict.fromkeys(("FASTNN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), count)
     code = f"THREADS = {threads}\n{body}{REPORT}"
+    # Bytecode of this library may be kept, as it is of packages that were installed.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", **limits, **(environment or {})},
+        env={**inherited, "JAX_PLATFORMS": "cpu", **limits, **(environment or {})},
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

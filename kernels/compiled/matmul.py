@@ -152,7 +152,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     PR = (MR + W - 1) // W * W  # items of a row of a panel of A
     MC = (M + MR - 1) // MR * MR
     tiles_in_cache = A_BLOCK_BYTES // (PR * KC * item)
-    if pack_a and MC > tiles_in_cache * MR:  # blocks of nearly equal height, in whole tiles
+    if pack_a and tiles_in_cache * MR < MC:  # blocks of nearly equal height, in whole tiles
         blocks = (MC // MR + tiles_in_cache - 1) // tiles_in_cache
         MC = (M + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
