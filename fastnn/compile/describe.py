@@ -6,35 +6,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels import KERNELS, get_num_threads
+from ..kernels import KERNELS, Instruction, get_num_threads
 from .cost import cost
 from .memory import address
+from .passes.fusion import EPILOGUE, EPILOGUES_OF
 from .passes.schedule import divide
 
 if TYPE_CHECKING:
     from .plan import Plan
 
+LEGEND = "| threads meet before, / cut by rows, * + shared among threads, = by each, n by thread n; @n at byte n of the arena, $ outside it"
+BASE, BETA = "base", "beta"  # what a product begins with, and the factor of it
+
 
 def describe(plan: Plan) -> str:
-    """One line an instruction: number, threads, kernel, operands with their places, operations, bytes; then the totals."""
-    rows = [("", "", "kernel", "operands", "MFLOP", "KiB")]
+    """One line an instruction: number, threads, kernel, what is fused into it, operations, bytes, operands and places; then the totals."""
+    rows = [("", "", "kernel", "fused", "operands", "MFLOP", "KiB")]
     marks = divide(plan.program.instructions, plan.examples, get_num_threads()).marks
     start, size = address(plan.arena), plan.arena.nbytes
     for i, instruction in enumerate(plan.program.instructions):
-        names = KERNELS[instruction.kernel].signature.parameters
         outputs = len(instruction.outputs)
-        shown = [_operand(name, x, start, size) for name, x in zip(names, instruction.operands, strict=True)]
+        shown = [_operand(name, x, start, size) for name, x in _named(instruction).items() if name != "epilogue"]  # it is `fused`
         text = f"{', '.join(shown[:outputs])} <- {', '.join(shown[outputs:])}"
         flops, moved, _ = cost(instruction)
-        rows.append((str(i), marks[i], instruction.kernel, text, f"{flops / 1e6:.3f}" if flops else "", f"{moved / 1024:.1f}"))
-    widths = [max(len(row[k]) for row in rows) for k in (0, 1, 2)]
-    lines = [f"{r[0]:>{widths[0]}} {r[1]:<{widths[1]}} {r[2]:<{widths[2]}} {r[4]:>9} {r[5]:>9}  {r[3]}".rstrip() for r in rows]
+        numbers = f"{flops / 1e6:.3f}" if flops else "", f"{moved / 1024:.1f}"
+        rows.append((str(i), marks[i], instruction.kernel, " ".join(_fused(instruction)), text, *numbers))
+    widths = [max(len(row[k]) for row in rows) for k in range(4)]
+    lines = [" ".join([f"{r[0]:>{widths[0]}}", *(f"{r[k]:<{widths[k]}}" for k in (1, 2, 3)), f"{r[5]:>9} {r[6]:>9}  {r[4]}"]) for r in rows]
     flops = sum(cost(i).flops for i in plan.program.instructions)
     count = len(plan.program.instructions)
-    legend = (
-        "| threads meet before, / cut by rows, * + shared among threads, = by each, n by thread n; @n at byte n of the arena, $ outside it"
-    )
-    return "\n".join([*lines, f"{count} instructions, {flops / 1e6:.3f} MFLOP in products, arena of {size:,} bytes", legend])
+    memory = f"peak of {plan.needed:,} bytes in an arena of {size:,} bytes"
+    return "\n".join([*map(str.rstrip, lines), f"{count} instructions, {flops / 1e6:.3f} MFLOP in products, {memory}", LEGEND])
+
+
+def _named(instruction: Instruction) -> dict[str, Any]:
+    """The operands by name."""
+    return dict(zip(KERNELS[instruction.kernel].signature.parameters, instruction.operands, strict=True))
+
+
+def _fused(instruction: Instruction) -> list[str]:
+    """What a product does besides: the base that it begins with, and what it applies to its result."""
+    if instruction.kernel not in EPILOGUES_OF:
+        return []
+    known, _ = EPILOGUES_OF[instruction.kernel]
+    applied = known[instruction.operands[EPILOGUE]]
+    return [BASE] * bool(_named(instruction).get(BETA)) + [applied] * bool(applied)
 
 
 def _operand(name: str, x: Any, start: int, size: int) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 
 from ..errors import StateError
 from ..kernels import Program
@@ -25,6 +22,7 @@ from .passes import (
     scheduled,
     update_behind_gradients,
 )
+from .passes.memory_plan import Bytes
 from .recording import Recording
 
 PASSES: tuple[Callable[[Recording], None], ...] = (
@@ -44,7 +42,6 @@ INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (
     reuse_in_place,
     pack_weights,
 )
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class Plan:
@@ -59,7 +56,9 @@ class Plan:
     examples
         How many examples the batch has: the rows of the first input.
     arena
-        All memory that the program itself uses.
+        The memory that the program works in; plans that never run at the same time may share one.
+    needed
+        How many bytes of it this program uses: its peak.
 
     Raises
     ------
@@ -75,7 +74,7 @@ class Plan:
         recording.guards = [(a, check) for a, check in recording.guards if id(root(a)) in known]
         for improve in INFERENCE_PASSES if fold else PASSES:
             improve(recording)
-        self.arena = plan_memory(recording, arena)
+        self.arena, self.needed = plan_memory(recording, arena)
         self.recording = recording
         self.inputs: list[Array] = recording.inputs
         self.outputs: list[Array] = recording.outputs

@@ -25,7 +25,8 @@ from ..tensor import FLOATS, Array, Tensor, as_array, to_array
 from .epoch import Epoch, Stretch
 from .feeding import fed_dtype, feed
 from .memory import root
-from .plan import Bytes, Plan
+from .passes.memory_plan import Bytes
+from .plan import Plan
 from .profile import Profile, profile
 from .recording import Recording, recording
 
@@ -223,7 +224,8 @@ class TrainingStep:
         if plan is None:
             self._plans = {k: p for k, p in self._plans.items() if k[-1] == key[-1]}
             plan = self._plans[key] = Plan(self._record(kinds, inputs, several_targets), self._arena)
-            self._arena = plan.arena
+            if plan.arena is not self._arena:  # it has grown; what lies in the old one is recorded anew when its turn comes
+                self._arena, self._plans = plan.arena, {key: plan}
         self._last = plan
         return plan
 

@@ -140,18 +140,18 @@ def test_no_two_live_buffers_overlap_and_a_long_chain_needs_few():
             if p is not q and p.clashes(q):
                 assert p.offset + p.bytes <= q.offset or q.offset + q.bytes <= p.offset
     assert needed < sum(p.bytes for p in placements)
-    arena = plan_memory(chain(50, size=10_000))
-    assert arena.nbytes == 3 * 40_000
+    arena, needed = plan_memory(chain(50, size=10_000))
+    assert arena.nbytes == needed == 3 * 40_000
 
 
 def test_small_programs_use_no_memory_twice():
-    arena = plan_memory(chain(50))
-    assert arena.nbytes == 51 * 448
+    arena, needed = plan_memory(chain(50))
+    assert arena.nbytes == needed == 51 * 448
 
 
 def test_everything_lies_in_the_arena_afterwards():
     r = chain(5)
-    arena = plan_memory(r)
+    arena, _ = plan_memory(r)
     low, high = extent(arena)
     for instruction in r.instructions:
         for a in instruction.operands:

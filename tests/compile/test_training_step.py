@@ -9,6 +9,8 @@ from fastnn.kernels import _program
 
 import fastnn
 from fastnn import metrics, nn, optim
+from fastnn.compile import profile as _profile
+from fastnn.compile.memory import address
 from fastnn.errors import ArgumentError, DTypeError, LabelError, ShapeError, StateError
 from fastnn.nn import functional as F
 
@@ -341,11 +343,38 @@ def test_the_program_prints_as_a_table():
     model, opt = build(mlp, "adam", np.float32)
     step = fastnn.compile_training(model, "cross_entropy", opt)
     step(X, LABELS)
-    text = str(step.program)
-    assert "gemm" in text
-    assert "adam" in text
-    assert f"{len(step.program.program.instructions)} instructions" in text
-    assert f"arena of {step.program.arena.nbytes:,} bytes" in text
+    header, *lines, totals, _ = str(step.program).splitlines()
+    instructions = step.program.program.instructions
+    assert header.split() == ["kernel", "fused", "MFLOP", "KiB", "operands"]
+    assert len(lines) == len(instructions)
+    for n, (line, instruction) in enumerate(zip(lines, instructions, strict=True)):
+        assert line.split()[0] == str(n)
+        assert f" {instruction.kernel} " in line
+        for a in instruction.operands:
+            if isinstance(a, np.ndarray):
+                place = address(a) - address(step.program.arena)
+                where = f"@{place}" if 0 <= place < step.program.arena.nbytes else "$"
+                assert f"[{'x'.join(map(str, a.shape)) or '1'}]{where}" in line
+    first = next(line for line in lines if " gemm " in line).split()
+    assert first[first.index("gemm") + 1 :][:3] == ["base", "relu", f"{2 * len(X) * FEATURES * 16 / 1e6:.3f}"]
+    assert any(" tanh_grad " in line for line in lines)
+    products = 2 * len(X) * (3 * (FEATURES * 16 + 16 * 16 + 16 * CLASSES) - FEATURES * 16)  # no gradient of the input is needed
+    used = f"peak of {step.program.needed:,} bytes in an arena of {step.program.arena.nbytes:,} bytes"
+    assert totals == f"{len(lines)} instructions, {products / 1e6:.3f} MFLOP in products, {used}"
+
+
+@pytest.mark.parametrize("sizes", [(256, 1), (1, 256, 1)])
+def test_a_plan_reports_what_it_needs_itself_and_keeps_no_arena_that_was_too_small(sizes):
+    model, opt = build(mlp, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    x, y = np.zeros((256, FEATURES), np.float32), np.zeros(256, np.int64)
+    needed = {}
+    for size in sizes:
+        step(x[:size], y[:size])
+        assert needed.setdefault(size, step.program.needed) == step.program.needed
+        assert f"peak of {needed[size]:,} bytes in an arena of {step.program.arena.nbytes:,} bytes" in str(step.program)
+    assert 20 * needed[1] < needed[256] == step.program.arena.nbytes
+    assert {id(plan.arena) for plan in step._plans.values()} == {id(step.program.arena)}
 
 
 def test_an_interrupt_stops_between_two_steps_and_leaves_everything_whole():
@@ -387,9 +416,27 @@ def test_a_profile_times_every_instruction_and_changes_nothing():
     profile = step.profile(X, LABELS)
     assert [line.kernel for line in profile.lines] == [i.kernel for i in step.program.program.instructions]
     assert all(line.seconds > 0 for line in profile.lines)
-    assert "GFLOP/s" in str(profile)
+    header, *rows, totals = str(profile).splitlines()
+    assert header.split() == ["kernel", "us", "share", "GFLOP/s", "GB/s", "of", "peak"]
+    for n, (row, line) in enumerate(zip(rows, profile.lines, strict=True)):
+        flops, moved = line.cost.flops / line.seconds, line.cost.bytes / line.seconds
+        rates = [f"{flops / 1e9:.1f}"] * bool(flops) + [f"{moved / 1e9:.1f}"]
+        best = max(flops / profile.peak_flops, moved / profile.peak_bandwidth)
+        times = [f"{line.seconds * 1e6:.2f}", f"{line.seconds / profile.seconds:.1%}"]
+        assert row.split() == [str(n), line.kernel, *times, *rates, f"{best:.1%}"]
+    assert sum(line.cost.flops > 0 for line in profile.lines) == 8  # three layers forward, three weights, two inputs
+    assert totals.startswith(f"{profile.seconds * 1e6:.1f} us in all; peak {profile.peak_flops / 1e9:.1f} GFLOP/s")
     for value, other in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
         np.testing.assert_array_equal(np.asarray(value), np.asarray(other))
+
+
+def test_the_peak_is_the_best_that_was_ever_measured(monkeypatch):
+    seconds = iter([2.0, 2.0, 1.0, 4.0, *[3.0] * 6, *[5.0] * 10])
+    monkeypatch.setattr(_profile, "_least_seconds", lambda call: next(seconds))
+    monkeypatch.setattr(_profile, "_peaks", {})
+    monkeypatch.setattr(_profile, "products_in_registers", lambda dtype, count: (None, 8.0))
+    monkeypatch.setattr(_profile, "large_copy", lambda: (None, 16.0))
+    assert [_profile.machine_peaks("float32", 1) for _ in range(2)] == [(8.0, 8.0)] * 2
 
 
 @pytest.mark.parametrize("loss", ["mse", lambda output, target: ((output - target) ** 2).mean()])

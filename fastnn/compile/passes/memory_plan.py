@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 APART = 2048  # bytes of an array that always has a place of its own
 APART_SHARE = 4096  # and so has one whose bytes are no more than this part of all
 ALL_APART = 256 << 10  # bytes of all arrays together that stay in cache with a place for each
+
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass
@@ -70,15 +72,18 @@ def assign_offsets(placements: list[Placement]) -> int:
     return needed
 
 
-def new_arena(bytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def new_arena(bytes: int) -> Bytes:
     """Fresh zeroed memory whose first byte is aligned."""
     raw = np.zeros(bytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + bytes]
 
 
-def plan_memory(recording: Recording, arena: np.ndarray[Any, np.dtype[np.uint8]] | None = None) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Move inputs and temporaries into `arena`, or into a new one where it is too small; returns the arena used."""
+def plan_memory(recording: Recording, arena: Bytes | None = None) -> tuple[Bytes, int]:
+    """Move inputs and temporaries into `arena`, or into a new one where it is too small.
+
+    Returns the arena used, and how many bytes of it are.
+    """
     placements = lifetimes(recording)
     needed = assign_offsets(placements)
     if arena is None or len(arena) < needed:
@@ -91,4 +96,4 @@ def plan_memory(recording: Recording, arena: np.ndarray[Any, np.dtype[np.uint8]]
         return a if p is None else moved(a, p.array, memory, p.offset)
 
     recording.substitute(change)
-    return arena
+    return arena, needed
