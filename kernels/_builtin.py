@@ -8,7 +8,6 @@ only short work goes this way. The call is CPython's METH_FASTCALL, part of its 
 import ctypes
 import sys
 import sysconfig
-import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from . import _cache
+from ._locks import compiling
 
 ENTRY, RECORD, CELL, COUNT, YES, NO, COUNTED = range(7)  # the words of a control block; the last says whether answers are counted
 METH_FASTCALL = 0x80
 SYMBOL = "fastnn_builtin"
 IMMORTAL_SINCE = (3, 12)  # where True and False are no longer counted
-_compiling = threading.Lock()
 
 
 class _Method(ctypes.Structure):
@@ -47,7 +46,7 @@ def builtin(entry: int, record: int, cell: int, count: int) -> tuple[Callable[..
 def _method() -> _Method:
     from . import _loader
 
-    with _compiling:
+    with compiling:
         code = _cache.load(SYMBOL)
         if code is None:
             from . import _codegen

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cache
 
 from llvmlite import binding as llvm
 from llvmlite import ir
 
 from . import _host
+from ._locks import compiling
 
 # What compiled kernels may call: LLVM lowers copies and hard cases of mathematics to these, and waiting threads give way.
 MATHEMATICS = "exp log pow sin cos tan tanh erf fmod floor ceil trunc rint nearbyint round roundeven fma"
 ALLOWED_SYMBOLS = frozenset(["memcpy", "memmove", "memset", "sched_yield"]) | {
     name + precision for name in MATHEMATICS.split() for precision in ("", "f")
 }
-_lock = threading.Lock()
 
 
 @cache
@@ -67,7 +66,7 @@ def object_code(module: ir.Module | llvm.ModuleRef, symbol: str, vectorize: bool
 
 def load(symbol: str, code: bytes) -> int:
     """Make object code of any kind executable in this process and return the address of `symbol`."""
-    with _lock:
+    with compiling:
         engine = _engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()

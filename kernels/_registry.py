@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -18,6 +17,7 @@ import numpy as np
 
 from . import _cache, _notice
 from ._errors import unknown_name
+from ._locks import compiling
 from ._signature import Signature
 from .reference import FAMILIES
 
@@ -39,7 +39,7 @@ class Kernel:
         """The compiled entry point for operands of these dtypes: from the cache, or compiled now."""
         found = self.variants.get(dtypes)
         if found is None:
-            with _compile_lock:
+            with compiling:
                 found = self.variants[dtypes] = self.variants.get(dtypes) or self._load(dtypes)
         return found
 
@@ -97,7 +97,6 @@ def _kernels(modules: tuple[ModuleType, ...]) -> dict[str, Kernel]:
 
 KERNELS = _kernels(FAMILIES)
 not_stored: dict[str, str] = {}  # kernels whose object code could not be stored, and why: they go through Numba's own cache
-_compile_lock = threading.RLock()
 _backend = "numba"
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ._builtin import RECORD as RECORD_WORD
 from ._builtin import builtin, possible
+from ._locks import lock
 from ._registry import Kernel, as_record
 from ._signature import Ints
 from ._team import get_num_threads, launch
@@ -47,6 +48,9 @@ def _replay(plans: Ints("P W")) -> None: ...
 
 
 REPLAY = Kernel("replay", "replay", _replay)
+
+
+_learning = lock()
 
 
 class _Cell(threading.local):
@@ -90,7 +94,6 @@ class Replay:
         self._table = np.zeros((PLANS, PLAN), np.int64)
         self._known: _Known | None = None
         self._learned = 0
-        self._learning = threading.Lock()
 
     def __call__(self, operands: tuple[Any, ...]) -> bool:
         """Run the kernel if a plan fits these operands; False if none does, and nothing has been done then."""
@@ -137,7 +140,7 @@ class Replay:
         plan[LARGE], plan[EXCLUSIVE] = large, exclusive
         entry = kernel.entry(kernel.signature.dtypes(given))
         plan[ENTRY] = ctypes.cast(entry, ctypes.c_void_p).value
-        with self._learning:
+        with _learning:
             table = self._table.copy()
             p = self._learned % PLANS
             table[p] = plan

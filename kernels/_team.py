@@ -17,6 +17,7 @@ import numpy as np
 
 from . import _host
 from ._errors import ArgumentError
+from ._locks import lock
 from ._registry import Kernel, as_record
 from ._signature import Int, Ints
 
@@ -24,6 +25,7 @@ LINE = 8  # words between the words of a mailbox
 SLEEPERS, ASLEEP = 4 * LINE, 5 * LINE
 RING, BELL = SLEEPERS + 1, ASLEEP + 1  # the address of the function that rings, and of the first worker's bell
 MOST_THREADS = 255
+STACK_BYTES = 8 << 20  # of a worker, whatever other threads have: blocks of operands lie there
 OFTEN = 1e-3  # seconds between calls that are worth a thread which stays awake for them
 
 
@@ -75,14 +77,14 @@ def _leave(core: int) -> None:
 
 
 class Team:
-    """`size` workers, the caller among them; the other threads start with the first work."""
+    """`size` workers, the caller among them; the other threads start when there is work for them."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.mailbox = np.zeros(ASLEEP + size * LINE, np.int64)
+    def __init__(self) -> None:
+        self.size = 1
+        self.mailbox = np.zeros(ASLEEP + MOST_THREADS * LINE, np.int64)
         self.mailbox[ASLEEP::LINE] = 1
         self.mailbox[RING] = _address(_python().PyThread_release_lock)
-        self.mailbox[BELL::LINE] = self.bells = [_python().PyThread_allocate_lock() for _ in range(size)]
+        self.bells = [0]  # of the caller, who needs none
         self.busy = threading.Lock()
         self._asked = 0.0  # when small work last found somebody asleep
         self._core = -1  # where the caller ran when it last woke somebody
@@ -91,9 +93,19 @@ class Team:
         self._post, self._lead = POST.entry("i8"), LEAD.entry("i8")
         self._post_record = as_record(POST.signature.encode((self.mailbox, 0, 0, 1)))
         self._lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
-        for worker in range(1, size):
-            _python().PyThread_acquire_lock(self.bells[worker], 1)
-            threading.Thread(target=self._serve, args=(worker,), name=f"fastnn-{worker}", daemon=True).start()
+
+    def grow(self, size: int) -> None:
+        """Have at least `size` workers."""
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            for worker in range(self.size, size):
+                self.bells.append(_python().PyThread_allocate_lock())
+                self.mailbox[BELL + worker * LINE] = self.bells[worker]
+                _python().PyThread_acquire_lock(self.bells[worker], 1)
+                threading.Thread(target=self._serve, args=(worker,), name=f"fastnn-{worker}", daemon=True).start()
+                self.size = worker + 1
+        finally:
+            threading.stack_size(before)
 
     def _serve(self, worker: int) -> None:
         last = np.zeros(1, np.int64)
@@ -143,14 +155,13 @@ class _Limit(threading.local):
 
 _limit = _Limit()
 _team: Team | None = None
-_starting = threading.Lock()
+_starting = lock()
 
 
 def _forget_team() -> None:
     """A forked child has none of its parent's threads."""
-    global _team, _starting
+    global _team
     _team = None
-    _starting = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget_team)
@@ -163,10 +174,10 @@ def _checked(count: Any, name: str) -> int:
 
 
 def _from_environment() -> int | None:
-    text = os.environ.get("FASTNN_NUM_THREADS", "")
+    text = os.environ.get("FASTNN_NUM_THREADS", "").strip()
     if not text:
         return None
-    return _checked(int(text) if text.isdigit() else text, "FASTNN_NUM_THREADS")
+    return _checked(int(text) if text.isdecimal() else text, "FASTNN_NUM_THREADS")
 
 
 _process_limit = _from_environment()
@@ -199,8 +210,8 @@ def team(size: int) -> Team:
     global _team
     if _team is None or _team.size < size:
         with _starting:
-            if _team is None or _team.size < size:
-                _team = Team(size)
+            _team = _team or Team()
+            _team.grow(size)
     return _team
 
 

@@ -68,7 +68,10 @@ def test_counts_that_make_no_sense_are_refused(wrong):
         kernels.set_num_threads(wrong)
 
 
-@pytest.mark.parametrize(("value", "expected"), [("3", "3"), ("none", "FASTNN_NUM_THREADS must be a whole number")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("3", "3"), (" 2 ", "2"), ("²", "FASTNN_NUM_THREADS must be a whole number"), ("none", "FASTNN_NUM_THREADS must be a whole number")],
+)
 def test_the_environment_sets_the_number(value, expected):
     code = "from fastnn import kernels; print(kernels.get_num_threads())"
     environment = {**os.environ, "FASTNN_NUM_THREADS": value}
@@ -119,6 +122,63 @@ with kernels.threads(2):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_parent_and_child_go_on_after_a_fork():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+FORK_WHILE_COMPILING = """
+import os, signal, threading
+import numpy as np
+from fastnn import kernels
+from fastnn.kernels import _codegen
+begun, compile = threading.Event(), _codegen.object_code
+
+def slowly(*arguments, **options):
+    begun.set()
+    threading.Event().wait(0.5)
+    return compile(*arguments, **options)
+
+_codegen.object_code = slowly
+x = np.ones(8, np.float32)
+y = np.empty_like(x)
+thread = threading.Thread(target=kernels.exp, args=(y, x))
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # ends a child that waits for a lock
+    kernels.tanh(y, x)
+    kernels.exp(y, x)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_while_a_kernel_is_compiled_goes_on(tmp_path):
+    environment = {**os.environ, "FASTNN_CACHE_DIR": str(tmp_path)}
+    code = [sys.executable, "-W", "ignore", "-c", FORK_WHILE_COMPILING]
+    done = subprocess.run(code, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_larger_team_is_the_smaller_one_with_more_threads():
+    code = """
+import threading
+import numpy as np
+from fastnn import kernels
+x = np.ones(1 << 20, np.float32)
+y, z = np.empty_like(x), np.empty_like(x)
+threading.stack_size(256 << 10)  # of others
+kernels.exp(z, x)
+for count in (2, 3, 5, 9, 4):
+    with kernels.threads(count):
+        kernels.exp(y, x)
+    assert (y == z).all()
+assert threading.active_count() == 9, threading.active_count()
+assert threading.stack_size() == 256 << 10
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
