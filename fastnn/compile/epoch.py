@@ -9,6 +9,7 @@ import numpy as np
 
 from ..kernels import Instruction, Program
 from ..tensor import Array
+from .ahead import Ahead
 from .feeding import UNIT
 from .memory import same_items
 from .passes import scheduled
@@ -35,26 +36,31 @@ class Epoch:
         All inputs and targets, one row for each example.
     outputs
         Where row i receives the model's output for example i; or None.
+    ahead
+        Where each step finds its hyperparameters, if they are not the same for all; or None.
     """
 
-    def __init__(self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None) -> None:
+    def __init__(
+        self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None, ahead: Ahead | None = None
+    ) -> None:
         self.data = data
         self.outputs = outputs
+        self.ahead = ahead
         self.order = np.zeros(len(data[0]), np.int64)
         self.cursor = np.zeros(2, np.int64)
         self.losses = np.zeros(sum(steps for _, steps in plans))
         self.stretches = [Stretch(plan, self._program(plan), steps, plan.examples) for plan, steps in plans]
 
-    def fits(self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None) -> bool:
-        """Whether this is the epoch of these plans over the very same memory."""
+    def fits(self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None, ahead: bool) -> bool:
+        """Whether this is the epoch of these plans over the very same memory, with or without a schedule that is worked out ahead."""
         found = [(s.plan, s.steps) for s in self.stretches]
         arrays = [(a, b) for a, b in zip((*data, outputs), (*self.data, self.outputs), strict=False) if a is not b]
         alike = len(data) == len(self.data) and all(a is not None and b is not None and same_items(a, b) for a, b in arrays)
-        return alike and list(plans) == found
+        return alike and list(plans) == found and ahead == (self.ahead is not None)
 
     def _program(self, plan: Plan) -> Program:
         """The program of one step."""
-        before = []
+        before = [] if self.ahead is None else self.ahead.before()
         for place, source in zip(plan.inputs, self.data, strict=True):
             before.append(Instruction("take_rows", (_rows(place), _rows(source), self.order, self.cursor)))
             if source.dtype == np.uint8 and place.dtype != np.uint8:
@@ -63,6 +69,8 @@ class Epoch:
         if self.outputs is not None:
             after.append(Instruction("put_rows", (_rows(self.outputs), _rows(plan.outputs[1]), self.order, self.cursor)))
         after.append(Instruction("advance", (self.cursor, plan.examples)))
+        if self.ahead is not None:
+            after.append(self.ahead.after())
         return scheduled([*before, *plan.program.instructions, *after], plan.examples)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from .._arguments import function, instance, iterable, number
 from .._arguments import whole as whole_number
 from ..errors import ArgumentError, DTypeError, ShapeError
+from ..kernels import get_backend
 from ..losses import Loss
 from ..losses import get as get_loss
 from ..metrics import Meter, Metric
@@ -19,20 +19,21 @@ from ..nn import Module
 from ..nn.module import changes
 from ..ops._targets import NUMBERS, check_target
 from ..optim import Optimizer, clip_grad_norm_
-from ..optim.schedules import check_schedule
+from ..optim.schedules import Schedule, check_schedule
 from ..random import generator, streams_from
 from ..tensor import FLOATS, Array, Tensor, as_array, to_array
-from .epoch import Epoch, Stretch
+from .ahead import Ahead
+from .epoch import Epoch
 from .feeding import fed_dtype, feed
+from .interrupt import interrupts_deferred
 from .memory import root
 from .passes.memory_plan import Bytes
 from .plan import Plan
 from .profile import Profile, profile
 from .recording import Recording, recording
+from .replay import Report, replay
 
-Report = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call
 Kind = tuple[tuple[int, ...], np.dtype[Any]]  # shape and dtype of one array of a batch
-SECONDS_BETWEEN_REPORTS = 0.05  # so that Ctrl-C and progress bars are served a few times in 100 ms
 
 
 class TrainingStep:
@@ -103,7 +104,11 @@ class TrainingStep:
         plan.check(values)
         for place, value in zip(plan.inputs, values, strict=True):
             feed(place, value)
-        plan.program.run()
+        if get_backend() == "numba":
+            plan.program.run()  # one call into compiled code, which Ctrl-C does not cut short
+        else:
+            with interrupts_deferred():
+                plan.program.run()
         return float(plan.outputs[0].item())
 
     def prepare(self, x: Any, y: Any) -> None:
@@ -140,11 +145,11 @@ class TrainingStep:
         outputs
             Row i receives the model's output for example i, as it was when its batch was trained on.
         report
-            Called a few times a second, and at the end.
+            Called at the end and before that at most every 100 ms.
         scheduler
-            Its `step()` is called after each step.
+            Its `step()` is called after each step; that of a `Schedule`, which follows from the number of steps alone, some time before.
 
-        Ctrl-C takes effect between two steps.
+        Ctrl-C takes effect between two steps, within 100 ms or a step; model, optimiser and schedule agree on how many there were.
 
         Raises
         ------
@@ -176,33 +181,14 @@ class TrainingStep:
                 plans[-1][0].check(values)
                 if outputs is not None:
                     _check_outputs(outputs, total, plans[-1][0].outputs[1])
-        epoch = self._epoch
-        if epoch is None or not epoch.fits(plans, values, outputs):
-            epoch = self._epoch = Epoch(plans, values, outputs)
+        epoch, ahead = self._epoch, isinstance(scheduler, Schedule)
+        if epoch is None or not epoch.fits(plans, values, outputs, ahead):
+            epoch = self._epoch = Epoch(plans, values, outputs, Ahead(self.optimizer) if ahead else None)
         epoch.order[:] = np.arange(total) if rng is None else rng.permutation(total)
         epoch.cursor[:] = 0
         self.meter.reset()
-        for stretch in epoch.stretches:
-            self._last = stretch.plan
-            self._replay(epoch, stretch, report, scheduler)
+        replay(epoch, self.optimizer, report, scheduler)
         return epoch.losses.copy()
-
-    def _replay(self, epoch: Epoch, stretch: Stretch, report: Report | None, scheduler: Any) -> None:
-        """Run the steps of a stretch, some at a time, so that progress and interrupts are served in between."""
-        steps, most = stretch.steps, 1
-        while steps:
-            count = min(most, steps) if scheduler is None else 1
-            first = int(epoch.cursor[1])
-            start = time.perf_counter()
-            stretch.program.run(count)
-            seconds = time.perf_counter() - start
-            steps -= count
-            if report is not None:
-                report(count * stretch.size, float(epoch.losses[first : first + count].mean()))
-            if scheduler is not None:
-                scheduler.step()
-                self.optimizer.sync()
-            most = max(1, min(2 * most, int(count * SECONDS_BETWEEN_REPORTS / max(seconds, 1e-9))))
 
     def _parts(self, data: Any, name: str) -> tuple[Array, ...]:
         return tuple([self._values(part, name) for part in (data if isinstance(data, tuple) else (data,))])

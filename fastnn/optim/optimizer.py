@@ -13,6 +13,7 @@ from ..errors import ArgumentError, DTypeError, StateError, shown
 from ..tensor import FLOATS, Array, Tensor, as_array, run
 from . import hyperparameters
 from .block import Block, Rule
+from .numbers import Numbers
 
 Group: TypeAlias = dict[str, Any]
 Parameters: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Mapping[str, Any]]"
@@ -21,7 +22,7 @@ Parameters: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Itera
 class _Held(NamedTuple):
     """What stands behind one parameter group: its hyperparameters as kernels read them, and its blocks, one for each dtype."""
 
-    numbers: dict[str, Array]
+    numbers: Numbers
     blocks: list[Block]
 
 
@@ -123,9 +124,9 @@ class Optimizer:
         by_dtype: dict[np.dtype[Any], list[Tensor]] = {}
         for p in group["params"]:
             by_dtype.setdefault(p.dtype, []).append(p)
-        held = _Held({}, [])
+        held = _Held(Numbers(group), [])
         for params in by_dtype.values():
-            held.blocks.append(Block(params, rule, held.numbers, lambda name: self.initial(group, name)))
+            held.blocks.append(Block(params, rule, held.numbers.views, lambda name: self.initial(group, name)))
         self.param_groups.append(group)
         self._held.append(held)
 
@@ -163,11 +164,8 @@ class Optimizer:
     def sync(self) -> None:
         """The part of a step that looks at Python's values: hand the hyperparameters in `param_groups` to the kernels."""
         for group, held in zip(self.param_groups, self._held, strict=True):
+            held.numbers.read(group)
             rule = self.rule(group)
-            for name in rule.hyperparameters:
-                if name not in held.numbers:
-                    held.numbers[name] = np.zeros(())
-                held.numbers[name][()] = _number(group, name)
             for block in held.blocks:
                 block.sync(rule)
 
@@ -176,6 +174,11 @@ class Optimizer:
         for held in self._held:
             for block in held.blocks:
                 block.update()
+
+    @property
+    def numbers(self) -> list[Numbers]:
+        """The hyperparameters of each group as `update` reads them; `sync` writes them, or a program at each of its steps."""
+        return [held.numbers for held in self._held]
 
     @property
     def serial(self) -> int:
@@ -191,7 +194,7 @@ class Optimizer:
         """All memory that `update` works on besides the parameters: gradients, moments, counters, factors and hyperparameters."""
         found: list[Array] = []
         for held in self._held:
-            found += held.numbers.values()
+            found.append(held.numbers.values)
             for block in held.blocks:
                 found += [block.param, block.grad, *block.state.values(), *block.counters.values(), *block.factors.values()]
         return found
@@ -285,8 +288,3 @@ def _groups(state_dict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         for key in iterable(f'{where}["params"]', group["params"], "a list of parameter numbers"):
             whole(f'{where}["params"]', key)
     return groups
-
-
-def _number(group: Group, name: str) -> float:
-    """The hyperparameter that a kernel knows as `name`."""
-    return float(group["betas"][int(name[-1]) - 1] if name in ("beta1", "beta2") else group[name])

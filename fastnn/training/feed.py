@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compile.interrupt import interrupts_deferred
 from ..compile.memory import counterpart
 from ..data import DataLoader
 from ..data.dataset import check_lengths
@@ -14,7 +15,6 @@ from ..data.loader import batches, check_batch_size
 from ..errors import ArgumentError, DTypeError, LabelError
 from ..optim.schedules import Schedule
 from ..tensor import FLOATS, Array, as_array, to_array
-from .interrupt import interrupts_deferred
 from .step import Report, Step
 
 Guard = tuple[Array, Callable[[Array], None]]  # values, and what raises if they are wrong

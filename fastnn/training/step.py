@@ -9,6 +9,7 @@ import numpy as np
 
 from ..compile import TrainingStep
 from ..compile.feeding import as_fed
+from ..compile.interrupt import interrupts_deferred
 from ..data.loader import batches
 from ..losses import Loss
 from ..metrics import Meter, Metric
@@ -16,7 +17,6 @@ from ..nn import Module
 from ..optim import Optimizer, clip_grad_norm_
 from ..optim.schedules import Schedule
 from ..tensor import Array, as_tensor
-from .interrupt import interrupts_deferred
 
 Step: TypeAlias = "EagerStep | TrainingStep"
 Report: TypeAlias = Callable[[int, float], None]  # called with the examples and the mean loss of the steps since the last call

@@ -1,6 +1,5 @@
 """A compiled step does what the same eager code does, for any model made of the library's operations."""
 
-import signal
 import tracemalloc
 
 import numpy as np
@@ -375,37 +374,6 @@ def test_a_plan_reports_what_it_needs_itself_and_keeps_no_arena_that_was_too_sma
         assert f"peak of {needed[size]:,} bytes in an arena of {step.program.arena.nbytes:,} bytes" in str(step.program)
     assert 20 * needed[1] < needed[256] == step.program.arena.nbytes
     assert {id(plan.arena) for plan in step._plans.values()} == {id(step.program.arena)}
-
-
-def test_an_interrupt_stops_between_two_steps_and_leaves_everything_whole():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(200_000, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 200_000)
-    model, opt = build(mlp, "adam", np.float32)
-    step = fastnn.compile_training(model, "cross_entropy", opt)
-    step(x[:2], y[:2])
-    done = []
-
-    def report(rows, loss):
-        done.append(rows)
-        if len(done) == 3:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        step.run_epoch(x, y, 2, report=report)
-    steps = opt.state_dict()["state"][0]["step"] - 1
-    assert sum(done) == 2 * steps < len(x)
-    assert np.isfinite(step(x[:2], y[:2]))
-
-
-def test_progress_is_reported_while_an_epoch_runs():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(50_000, FEATURES)).astype(np.float32), rng.integers(0, CLASSES, 50_000)
-    model, opt = build(mlp, "adam", np.float32)
-    reports = []
-    losses = fastnn.compile_training(model, "cross_entropy", opt).run_epoch(x, y, 4, report=lambda *r: reports.append(r))
-    assert 1 < len(reports) < len(losses)
-    assert sum(rows for rows, _ in reports) == len(x)
-    assert sum(rows * loss for rows, loss in reports) / len(x) == pytest.approx(losses.mean())
 
 
 def test_a_profile_times_every_instruction_and_changes_nothing():
