@@ -22,6 +22,7 @@ ROWS = {
     **dict.fromkeys(("cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "target_weight", "embedding"), "N"),
     **dict.fromkeys(("conv2d", "conv2d_input_grad"), "N"),
     **dict.fromkeys(("resample", "resample_grad"), "O"),
+    **dict.fromkeys(("random_crop", "random_flip", "cutout"), "N"),
     **dict.fromkeys(("max_pool2d", "largest_of_windows", "adaptive_max_pool2d", "put_indices", "take_indices"), "P"),
     **dict.fromkeys(("avg_pool2d", "avg_pool2d_grad", "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad"), "P"),
 }
@@ -43,7 +44,7 @@ class Slices(NamedTuple):
     ordered
         Which operand lists the rows of the others, and is read from a piece's first example on; -1 for none.
     counted
-        Which operand is the number of the first row; -1 for none.
+        Which operand is the number of the first row (`first`); -1 for none.
     """
 
     instruction: Instruction
@@ -108,7 +109,7 @@ def slices(instruction: Instruction, examples: int) -> Slices | None:
         return None
     if kernel == "dropout":
         found = _sliced(instruction, examples, len(y), [True, True, False, False, False, False])
-        return None if found is None or found.units[0] % MASK_BLOCK else found._replace(counted=4)
+        return None if found is None or found.units[0] % MASK_BLOCK else found
     rows = len(y)
     if signature.elementwise:
         sliced = [isinstance(x, np.ndarray) and x.ndim == y.ndim and len(x) == rows for x in operands]
@@ -127,4 +128,6 @@ def repeatable(instruction: Instruction) -> bool:
 def _sliced(instruction: Instruction, examples: int, rows: int, which: Sequence[Any], axis: int = 0) -> Slices | None:
     if not rows or rows % examples:
         return None
-    return Slices(instruction, tuple([rows // examples * bool(cut) for cut in which]), axis)
+    names = list(KERNELS[instruction.kernel].signature.parameters)
+    counted = names.index("first") if "first" in names else -1
+    return Slices(instruction, tuple([rows // examples * bool(cut) for cut in which]), axis, counted=counted)

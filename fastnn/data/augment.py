@@ -42,7 +42,7 @@ class Augmentation(Module):
     def _changed(self, x: Tensor, shape: tuple[int, ...], *numbers: float) -> Tensor:
         state, site = next_stream()
         y = np.empty(shape, x.dtype)
-        run(self.kernel, y, dense(x.data), state, site, *numbers)
+        run(self.kernel, y, dense(x.data), state, site, 0, *numbers)
         return Tensor(y)
 
 

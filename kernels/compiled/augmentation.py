@@ -18,14 +18,14 @@ def _below(word, count):
     return word * count >> 32
 
 
-def random_crop(team, y, x, state, site, pad):
+def random_crop(team, y, x, state, site, first, pad):
     N, C, H, W = y.shape
     H0, W0 = x.shape[2:]
     start, stop = share(team, N)
     for n in range(start, stop):
-        first, second = _two_words(n, site, state[0], state[1])
-        top = _below(first, H0 + 2 * pad - H + 1) - pad
-        left = _below(second, W0 + 2 * pad - W + 1) - pad
+        one, other = _two_words(first + n, site, state[0], state[1])
+        top = _below(one, H0 + 2 * pad - H + 1) - pad
+        left = _below(other, W0 + 2 * pad - W + 1) - pad
         low, high = min(W, max(0, -left)), max(0, min(W, W0 - left))
         for c in range(C):
             for i in range(H):
@@ -35,12 +35,12 @@ def random_crop(team, y, x, state, site, pad):
                     copied(target[low:high], x[n, c, top + i, left + low : left + high])
 
 
-def random_flip(team, y, x, state, site, p):
+def random_flip(team, y, x, state, site, first, p):
     N, C, H, W = y.shape
     start, stop = share(team, N)
     for n in range(start, stop):
-        first, _ = _two_words(n, site, state[0], state[1])
-        flipped = (first >> 8) < p * UNIT
+        word, _ = _two_words(first + n, site, state[0], state[1])
+        flipped = (word >> 8) < p * UNIT
         for c in range(C):
             for i in range(H):
                 target, source = y[n, c, i], x[n, c, i]
@@ -51,12 +51,12 @@ def random_flip(team, y, x, state, site, p):
                     copied(target, source)
 
 
-def cutout(team, y, x, state, site, size):
+def cutout(team, y, x, state, site, first, size):
     N, C, H, W = y.shape
     start, stop = share(team, N)
     for n in range(start, stop):
-        first, second = _two_words(n, site, state[0], state[1])
-        top, left = _below(first, H) - size // 2, _below(second, W) - size // 2
+        one, other = _two_words(first + n, site, state[0], state[1])
+        top, left = _below(one, H) - size // 2, _below(other, W) - size // 2
         for c in range(C):
             for i in range(H):
                 copied(y[n, c, i], x[n, c, i])

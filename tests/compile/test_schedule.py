@@ -13,6 +13,7 @@ from fastnn.compile.memory import extent
 from fastnn.compile.passes import postpone_sums
 from fastnn.compile.passes.schedule import divide
 from fastnn.compile.recording import Recording
+from fastnn.data import augment
 
 
 def array(*shape):
@@ -87,6 +88,16 @@ def test_a_small_net_meets_three_times_in_a_step():
 
 def marks(instructions, examples, parts=2):
     return divide([Instruction(*i) for i in instructions], examples, parts).marks
+
+
+def test_changes_of_images_make_nobody_wait():
+    changes = (augment.RandomCrop(8, padding=2), augment.RandomHorizontalFlip(), augment.Cutout(3))
+    model = nn.Sequential(*changes, nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 5))
+    step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1))
+    step.prepare(array(24, 3, 8, 8), np.zeros(24, np.int64))
+    division = divide(step.program.program.instructions, 24, 2)
+    assert division.marks[:5] == ["|/", " /", " /", " /", " /"]
+    assert_free_of_conflicts(division.workers)
 
 
 def test_rows_are_cut_and_only_sums_over_them_make_workers_wait():
