@@ -107,6 +107,11 @@ def lanes(itemsize: int) -> int:
     return isa().vector_bytes // itemsize
 
 
+def tile_rows() -> int:
+    """MR: the sums of a tile of a matrix product leave room for NV vectors of its right operand and one repeated item of its left one."""
+    return {16: 6, 32: 14}[isa().registers]
+
+
 def panel_columns(itemsize: int) -> int:
     """NR: how many columns of its right operand a matrix product takes at a time."""
     return NV * lanes(itemsize)
@@ -120,6 +125,50 @@ def cache_bytes(level: int) -> int:
             size = (index / "size").read_text().strip()
             return int(size[:-1]) * {"K": 1 << 10, "M": 1 << 20}[size[-1]]
     return {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}[level]
+
+
+class Blocking(NamedTuple):
+    """How much of its operands a matrix product works on at a time, in bytes.
+
+    Attributes
+    ----------
+    depth
+        KC: of a row of a block along K. A tile's rows of A take at most two thirds of the level-1 cache then.
+    block
+        Of a block of A, which stays in the level-2 cache beside a panel of B and tiles of C: at least one tile.
+    near
+        Of B, which needs no copy while it stays in the level-1 cache.
+    afar
+        The same for panels, which are worth a copy only where they come from memory: a core's part of the outermost cache.
+    row
+        Of a single row of C that stays in the level-1 cache while K runs by.
+    """
+
+    depth: int
+    block: int
+    near: int
+    afar: int
+    row: int
+
+
+MOST_DEPTH = 2048  # C is read and written seldom enough then, and a panel of B takes little of the level-2 cache
+MOST_BLOCK = 1 << 20  # blocks of A stand on the stack of a thread
+CORES = 8  # which share an outermost cache, more or less
+
+
+@cache
+def blocking() -> Blocking:
+    """The blocks of matrix products that fit this machine's caches."""
+    first, second, third = (cache_bytes(level) for level in (1, 2, 3))
+    rows = isa().registers // 2  # of a tile, and what fills them up to whole vectors
+    depth = min(_power_of_two(first * 2 // 3 // rows), MOST_DEPTH)
+    block = max(min(second * 5 // 8, MOST_BLOCK), rows * depth)
+    return Blocking(depth, block, first * 2 // 3, third // CORES, _power_of_two(first // 3))
+
+
+def _power_of_two(limit: int) -> int:
+    """The largest one up to `limit`, but no less than some vectors."""
+    return max(1 << (limit.bit_length() - 1), 4 * isa().vector_bytes)
 
 
 def cores() -> int:

@@ -14,18 +14,12 @@ from numba.core import types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from . import _host
-from ._host import NV
+from ._host import NV, tile_rows
 from ._peak import CHAINS
 from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefetch, register, splat, where
 
 GROUP = 2  # panels of B that are copied together, since memory is read faster in longer pieces
 AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
-
-
-def tile_rows() -> int:
-    """MR: the accumulators leave room for NV vectors of B and one repeated item of A."""
-    return {16: 6, 32: 14}[_host.isa().registers]
 
 
 class _Tile(Mover):

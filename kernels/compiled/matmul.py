@@ -11,24 +11,20 @@ from .. import _host
 from .._compiler import inlined, subroutine
 from .._epilogue import finish
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
-from .._host import NV
+from .._host import NV, tile_rows
 from .._memory import address, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
 from .._simd import width
-from .._tile import GROUP, copy_row, tile, tile_rows
+from .._tile import GROUP, copy_row, tile
 from ..reference.matmul import EPILOGUES
 
 MR = tile_rows()
 RELU = EPILOGUES.index("relu")  # the epilogue that tiles apply to what is still in registers
-KC_BYTES = 2048  # most bytes of one row of a block along K: the longer, the less often C is read and written again
-A_BLOCK_BYTES = min(_host.cache_bytes(2) * 5 // 8, 640 << 10)  # the rest of the level-2 cache is for a panel of B and tiles of C
+KC_BYTES, A_BLOCK_BYTES, IN_CACHE, PANELS_IN_CACHE, ROW_BYTES = _host.blocking()
 B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
 SLACK = 4096  # what the last panel of a block is overrun by
 FEW_TILES = 4  # so few tiles using a panel do not repay a copy
-IN_CACHE = 32 << 10  # bytes of B that need no copy
-PANELS_IN_CACHE = 4 << 20  # the same for panels that come from afar only where they do not stay near
 PAGE = 4096
-ROW_BLOCK = 4096  # items of a single row of C that stay in the level-1 cache while K runs by
 
 block_of_a = stack_buffer(A_BLOCK_BYTES + SLACK)
 panels_of_b = stack_buffer(2 * GROUP * B_PANEL_BYTES + SLACK)
@@ -56,8 +52,8 @@ def pack(panel, panel_row, source, along, across, count, depth, ahead, like):
 def row_product(c, base, a, a_col, b, b_row, b_col, item, K, N, alpha, beta):
     """c_j = alpha sum_k a_k b_kj + beta base_j for a single row; the rows of b lie in one piece each, or its columns and the row a do."""
     if b_col == item:
-        for jj in range(0, N, ROW_BLOCK):
-            cols = min(ROW_BLOCK, N - jj)
+        for jj in range(0, N, ROW_BYTES // item):
+            cols = min(ROW_BYTES // item, N - jj)
             for j in range(jj, jj + cols):
                 poke(c + j * item, beta * peek(base + j * item, alpha) if beta != 0 else beta)
             k = 0

@@ -1,5 +1,8 @@
 """Products of matrices of all shapes and layouts, around every edge of tiles, panels and blocks."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from fastnn.kernels import EPILOGUES, KERNELS, _host, run
@@ -196,14 +199,61 @@ def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
                 assert whole.tobytes() == c.tobytes()
 
 
+def crowded(dtype):
+    """M and K for which blocks of A would hold one tile more than there is room for, if their number were rounded down."""
+    item, block = np.dtype(dtype).itemsize, _host.blocking().block
+    lanes, rows = _host.lanes(item), _host.tile_rows()
+    for K in range(_host.blocking().depth // item, 0, -1):
+        tile = -(-rows // lanes) * lanes * K * item
+        fitting, room = divmod(block, tile)
+        if tile // 5 < room < tile // 3:
+            return ((tile // room + 1) * fitting + 1) * rows, K
+    raise AssertionError("no depth leaves that much room")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_blocks_of_many_tiles_stay_within_their_room(dtype):
-    M, N, K = 1790, 130, 784
+@pytest.mark.parametrize("threads", [1, 3])
+def test_blocks_of_many_tiles_stay_within_their_room(threads, dtype):
+    M, K = crowded(dtype)
+    N = 6 * _host.panel_columns(np.dtype(dtype).itemsize)
     rng = np.random.default_rng(8)
-    a, b = laid_out(rng, M, K, "rows", dtype), laid_out(rng, K, N, "rows", dtype)
-    c = np.full((M, N), np.nan, dtype)
-    run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
-    assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
+    b = laid_out(rng, K, N, "rows", dtype)
+    for layout in ("rows", "columns"):
+        a, c = laid_out(rng, threads * M, K, layout, dtype), np.full((threads * M, N), np.nan, dtype)
+        with kernels.threads(threads):
+            run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
+        assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
+
+
+OTHER_CACHES = """
+import numpy as np
+from fastnn import kernels
+from fastnn.kernels import _host
+
+sizes = {sizes}
+_host.cache_bytes = lambda level: sizes[level - 1]
+rng = np.random.default_rng(0)
+for M, N, K in ((1, 300, 700), (90, 7, 300), (61, 260, 1100), (200, 140, 90)):
+    for left, right in ((0, 0), (0, 1), (1, 0)):
+        a, b = (rng.normal(size=s[::-1] if turned else s).astype("f4") for s, turned in (((M, K), left), ((K, N), right)))
+        a, b, c = a.T if left else a, b.T if right else b, np.empty((M, N), "f4")
+        kernels.matmul(c, a, b)
+        np.testing.assert_allclose(c, a.astype("f8") @ b.astype("f8"), rtol=1e-4, atol=1e-4)
+print(*_host.blocking()[:2])
+"""
+
+
+@pytest.mark.parametrize("sizes", [(4 << 10, 4 << 10, 16 << 10), (1 << 20, 64 << 20, 1 << 30)])
+def test_products_are_right_on_caches_of_any_size(sizes):
+    done = subprocess.run([sys.executable, "-c", OTHER_CACHES.format(sizes=sizes)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    depth, block = map(int, done.stdout.split())
+    present = _host.blocking()
+    if sizes[0] < _host.cache_bytes(1):
+        assert depth < present.depth
+        assert block == depth * _host.isa().registers // 2  # a single tile, larger than the cache though it is
+    else:
+        assert (depth, block) >= (present.depth, present.block)
 
 
 def test_nothing_outside_the_result_is_written():
