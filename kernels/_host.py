@@ -24,6 +24,11 @@ class ISA(NamedTuple):
     registers: int
 
     @property
+    def has_fma(self) -> bool:
+        """Whether one instruction multiplies and adds."""
+        return self.name in ("avx512", "avx2") or not is_x86()
+
+    @property
     def has_masks(self) -> bool:
         """Whether loads and stores can leave out lanes."""
         return self.vector_bytes > 16
@@ -121,6 +126,8 @@ def panel_columns(itemsize: int) -> int:
 def cache_bytes(level: int) -> int:
     """Size in bytes of the data cache of `level` 1, 2 or 3 that one core sees."""
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        if not (index / "size").exists():  # as on some Arm boards
+            continue
         if (index / "level").read_text().strip() == str(level) and (index / "type").read_text().strip() != "Instruction":
             size = (index / "size").read_text().strip()
             return int(size[:-1]) * {"K": 1 << 10, "M": 1 << 20}[size[-1]]

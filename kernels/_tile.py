@@ -157,7 +157,10 @@ def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: 
 
 @intrinsic
 def products_in_registers(typingctx: Any, place: Any, count: Any, like: Any) -> Any:
-    """CHAINS times `count` multiplications and additions of the vector at `place`, which gets their sum."""
+    """CHAINS times `count` multiplications and additions of the vector at `place`, which gets their sum.
+
+    Where they are not one instruction, half of the chains multiply and half add, so that none waits for another.
+    """
     item = LLVM_ITEMS[like]
 
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
@@ -168,7 +171,11 @@ def products_in_registers(typingctx: Any, place: Any, count: Any, like: Any) -> 
         b.position_at_end(turn)
         k = b.phi(I64)
         totals = [b.phi(mover.vector) for _ in range(CHAINS)]
-        sums = [fma(factor, factor, V(b, total)).value for total in totals]
+        chains = [V(b, total) for total in totals]
+        if _host.isa().has_fma:
+            sums = [fma(chain, factor, factor).value for chain in chains]
+        else:
+            sums = [(chain + factor if i % 2 else chain * factor).value for i, chain in enumerate(chains)]
         left = b.sub(k, I64(1))
         for phi, before, after in zip([k, *totals], [values[1], *[factor.value] * len(totals)], [left, *sums], strict=True):
             phi.add_incoming(before, entry)

@@ -11,6 +11,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 OURS = "fastnn"  # the names of all our own contestants begin with this
+ALONE = "fastnn, one thread"  # ours once more, where all have several threads: it takes no part in comparisons with others
 
 
 class AbsentError(Exception):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile.limits import large_copy, products_in_registers
+from ..compile.limits import dependent_steps, large_copy, products_in_registers
 from ..config import info
 from ..kernels import _host
 from .timing import Effort, in_turns
@@ -30,20 +30,23 @@ def describe(threads: int) -> dict[str, Any]:
     }
 
 
+def cache_bytes() -> int:
+    """The size of the outermost cache: what fits into it is not a matter of memory."""
+    return int(_host.cache_bytes(3))
+
+
 def measure(threads: int, effort: Effort) -> Limits:
     """The best of several measurements of each limit with that many threads."""
     products = {dtype: products_in_registers(dtype, threads) for dtype in ("float32", "float64")}
-    alone, alone_flops = products_in_registers("float32", 1)
+    steps, cycles = dependent_steps()
     copy, copied = large_copy()
     calls = {dtype: call for dtype, (call, _) in products.items()}
-    calls |= {"alone": alone, "kernel": copy}
+    calls |= {"steps": steps, "kernel": copy}
     if threads == 1:
         calls["numpy"] = partial(np.copyto, *copy.args[1:])
     best = {name: min(times) for name, times in in_turns(calls, effort).items()}
-    fused = _host.isa().name in ("avx2", "avx512")
-    flops_per_cycle = (4 if fused else 2) * _host.lanes(4)  # two units, each a multiplication and, where they are fused, an addition
     return Limits(
         peak={dtype: flops / best[dtype] for dtype, (_, flops) in products.items()},
         bandwidth=copied / min(best.get("numpy", np.inf), best["kernel"]),
-        clock=alone_flops / best["alone"] / flops_per_cycle,
+        clock=cycles / best["steps"],
     )

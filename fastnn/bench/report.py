@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ArgumentError
-from .case import OURS
+from .case import ALONE, OURS
 
 Report = dict[str, Any]
 NOTHING = "-"
@@ -27,7 +28,10 @@ def duration(seconds: float) -> str:
 
 
 def rate(row: Report, seconds: float, limits: Report) -> str:
-    """What a time means: GFLOP/s, GB/s or cycles per element, with the share of what the machine can do, or could just then."""
+    """What a time means: GFLOP/s, GB/s or cycles per element, with the share of what the machine can do, or could just then.
+
+    What fits into a cache has no share of the bandwidth of memory.
+    """
     work = row["work"]
     if work.get("flops"):
         speed = work["flops"] / seconds
@@ -35,7 +39,8 @@ def rate(row: Report, seconds: float, limits: Report) -> str:
         return f"{speed / 1e9:.1f} GFLOP/s {100 * speed / peak:.0f} %"
     if work.get("bytes"):
         speed = work["bytes"] / seconds
-        return f"{speed / 1e9:.1f} GB/s {100 * speed / limits['bandwidth']:.0f} %"
+        share = f" {100 * speed / limits['bandwidth']:.0f} %" if work["bytes"] > limits.get("cache", 0) else ""
+        return f"{speed / 1e9:.1f} GB/s{share}"
     if work.get("elements"):
         return f"{seconds * limits['clock'] / work['elements']:.2f} cycles"
     return ""
@@ -72,12 +77,18 @@ def tables(report: Report) -> list[RenderableType]:
         seen.sort(key=lambda who: (not who.startswith(OURS), names.index(who)))
         table = Table(title=group, title_justify="left")
         table.add_column("")
-        for who in (*seen, "rate and share", "best peer / ours"):
+        gains = [_ratio(row.get("gain")) for row in rows]
+        several = ["one thread / ours"] if any(gain.plain for gain in gains) else []
+        for who in (*seen, "rate and share", *several, "best peer / ours"):
             table.add_column(who, justify="right", no_wrap=True)
-        for row in rows:
-            ours = [f["median"] for who, f in row["figures"].items() if who.startswith(OURS)]
+        for row, gain in zip(rows, gains, strict=True):
+            ours = [f["median"] for who, f in row["figures"].items() if who.startswith(OURS) and who != ALONE]
             means = rate(row, min(ours), limits) if ours else ""
-            table.add_row(row["name"], *(_cell(row, who) for who in seen), means, _ratio(row["speedup"]))
+            table.add_row(row["name"], *(_cell(row, who) for who in seen), means, *[gain] * len(several), _ratio(row["speedup"]))
+        ratios = [row["speedup"] for row in rows if row["speedup"]]
+        if len(ratios) > 2:
+            table.add_section()
+            table.add_row("geometric mean", *[""] * (len(seen) + 1 + len(several)), _ratio(math.prod(ratios) ** (1 / len(ratios))))
         parts.append(table)
         reasons = dict.fromkeys(f"{who}: {why}" for row in rows for who, why in row["absent"].items())
         parts += [Text(f"  {reason}", "dim") for reason in reasons]
@@ -120,7 +131,7 @@ def compared(old: Report, new: Report) -> list[RenderableType]:
 
 def duration_of(row: Report) -> str:
     """Our best median in a row, or "-"."""
-    ours = [f["median"] for who, f in row["figures"].items() if who.startswith(OURS)]
+    ours = [f["median"] for who, f in row["figures"].items() if who.startswith(OURS) and who != ALONE]
     return duration(min(ours)) if ours else "-"
 
 

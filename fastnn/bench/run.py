@@ -11,7 +11,7 @@ from typing import Any
 from ..compile.limits import products_in_registers
 from ..kernels import threads as team_of
 from . import machine, peers
-from .case import OURS, AbsentError, Case, Contestant, Setting, misfit
+from .case import ALONE, OURS, AbsentError, Case, Contestant, Setting, misfit
 from .timing import FULL, QUICK, Effort, in_turns, spread
 
 Row = dict[str, Any]
@@ -47,17 +47,19 @@ def build(case: Case, setting: Setting) -> tuple[dict[str, Contestant], dict[str
     return ready, absent
 
 
-def measure(case: Case, setting: Setting, effort: Effort) -> Row:
-    """The figures of one case: times per unit of work in seconds.
+def measure(case: Case, setting: Setting, effort: Effort, alone: bool = False) -> Row:
+    """The figures of one case: times per unit of work in seconds; with `alone`, also of ours on one thread.
 
     The peak takes its turns like the contestants, for as long: a core's clock depends on how long it has worked, and with whom.
     """
     ready, absent = build(case, setting)
+    if alone and OURS in ready:
+        ready[ALONE] = ready[OURS]
     calls = {name: c.call for name, c in ready.items()}
     flops = 0.0
     if case.flops:
         calls[PEAK], flops = products_in_registers(case.dtype, setting.threads)
-    times = in_turns(calls, effort)
+    times = in_turns(calls, effort, lambda name: team_of(1 if name == ALONE else setting.threads))
     peak = spread([flops / t for t in times.pop(PEAK)]).median if case.flops else 0.0
     times = {name: [t / ready[name].units for t in values] for name, values in times.items()}
     work = {"flops": case.flops, "bytes": case.bytes, "elements": case.elements, "dtype": case.dtype, "peak": peak}
@@ -66,13 +68,14 @@ def measure(case: Case, setting: Setting, effort: Effort) -> Row:
 
 def row(group: str, name: str, times: dict[str, list[float]], absent: dict[str, str], work: Row) -> Row:
     """One row of a report."""
-    figures = {who: {"median": spread(t).median, "iqr": spread(t).iqr, "times": t} for who, t in times.items()}
-    return {"group": group, "name": name, "work": work, "figures": figures, "absent": absent, "speedup": speedup(figures)}
+    figures: dict[str, Row] = {who: {"median": spread(t).median, "iqr": spread(t).iqr, "times": t} for who, t in times.items()}
+    gain = figures[ALONE]["median"] / figures[OURS]["median"] if ALONE in figures else None
+    return {"group": group, "name": name, "work": work, "figures": figures, "absent": absent, "speedup": speedup(figures), "gain": gain}
 
 
 def speedup(figures: dict[str, Row]) -> float | None:
     """How many times faster our best contestant is than the best peer, by medians."""
-    ours = [f["median"] for who, f in figures.items() if who.startswith(OURS)]
+    ours = [f["median"] for who, f in figures.items() if who.startswith(OURS) and who != ALONE]
     others = [f["median"] for who, f in figures.items() if not who.startswith(OURS)]
     return min(others) / min(ours) if ours and others else None
 
@@ -97,7 +100,7 @@ def run(topics: list[str], setting: Setting, only: str | None = None, tell: Tell
         for topic in topics:
             for case in matching(cases(topic, setting), only):
                 tell(f"{case.group}: {case.name}")
-                rows.append(measure(case, setting, effort))
+                rows.append(measure(case, setting, effort, alone=topic == "kernels" and setting.threads > 1))
             if topic == "startup":
                 rows += startup.rows(setting, only, tell)
         after = machine.measure(setting.threads, effort)
@@ -111,6 +114,7 @@ def run(topics: list[str], setting: Setting, only: str | None = None, tell: Tell
             "peak": {dtype: max(before.peak[dtype], after.peak[dtype]) for dtype in before.peak},
             "bandwidth": max(before.bandwidth, after.bandwidth),
             "clock": max(before.clock, after.clock),
+            "cache": machine.cache_bytes(),
         },
         "rows": rows,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import NamedTuple
 
@@ -58,9 +59,16 @@ def loops_for(call: Callable[[], object], span: float) -> int:
     return loops
 
 
-def in_turns(calls: Mapping[str, Callable[[], object]], effort: Effort) -> dict[str, list[float]]:
-    """Seconds per call of each, one number for each round."""
-    loops = {name: loops_for(call, effort.span) for name, call in calls.items()}
+def in_turns(
+    calls: Mapping[str, Callable[[], object]],
+    effort: Effort,
+    around: Callable[[str], AbstractContextManager[object]] = lambda name: nullcontext(),
+) -> dict[str, list[float]]:
+    """Seconds per call of each, one number for each round; `around` says in what context the calls of a name are made."""
+    loops = {}
+    for name, call in calls.items():
+        with around(name):
+            loops[name] = loops_for(call, effort.span)
     times: dict[str, list[float]] = {name: [] for name in calls}
     collecting = gc.isenabled()
     gc.disable()
@@ -69,8 +77,9 @@ def in_turns(calls: Mapping[str, Callable[[], object]], effort: Effort) -> dict[
         for done in range(effort.rounds):
             for name, call in calls.items():
                 time.sleep(SETTLE)
-                call()
-                times[name].append(seconds(call, loops[name]) / loops[name])
+                with around(name):
+                    call()
+                    times[name].append(seconds(call, loops[name]) / loops[name])
             if done and time.perf_counter() - start > effort.limit:
                 break
     finally:

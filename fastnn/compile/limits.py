@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from .. import kernels
-from ..kernels._peak import Peak
+from ..kernels._peak import Peak, Steps
 
 COPIED = 64 << 20  # bytes: far more than any cache holds
 
@@ -17,6 +17,12 @@ def products_in_registers(dtype: str, threads: int) -> tuple[Callable[[], None],
     """Multiplications and additions of vectors that stay in registers, and how many floating-point operations they are."""
     peak = Peak(dtype, threads)
     return peak, peak.flops
+
+
+def dependent_steps() -> tuple[Callable[[], None], float]:
+    """Operations on an integer, each of which takes one cycle and waits for the one before, and how many cycles they take."""
+    steps = Steps()
+    return steps, steps.cycles
 
 
 def large_copy() -> tuple[partial[None], float]:

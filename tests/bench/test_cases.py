@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from fastnn.kernels._peak import STEPS_IN_TURN, Steps
 
-from fastnn import no_grad, use_backend
+from fastnn import get_num_threads, kernels, no_grad, use_backend
 from fastnn.bench import nets, startup
 from fastnn.bench.case import OURS, Case, Contestant, Setting, misfit
 from fastnn.bench.cases import SOURCES, cases
@@ -98,3 +99,24 @@ def test_a_report_holds_machine_versions_limits_and_rows(monkeypatch):
     assert row["work"]["peak"] > 0
     assert len(row["figures"]["fastnn"]["times"]) == 2
     assert row["speedup"] > 0
+    assert row["gain"] is None
+
+
+def test_several_threads_are_compared_with_one_in_the_same_turns(monkeypatch):
+    monkeypatch.setattr("fastnn.bench.run.effort_of", lambda setting: Effort(1e-5, 2, 0.1))
+    seen = []
+    matmul = kernels.matmul
+    monkeypatch.setattr(kernels, "matmul", lambda *operands: (seen.append(get_num_threads()), matmul(*operands))[1])
+    [row] = run(["kernels"], Setting(threads=3, quick=True), only="float32 16x16x16")["rows"]
+    assert set(seen) == {1, 3}
+    assert row["gain"] > 0
+
+
+def test_cycles_are_counted_by_a_chain_that_is_really_gone_through():
+    steps = Steps()
+    steps._record[2] = 1000  # turns
+    expected, odd = 1, 1
+    for _ in range(1000 * STEPS_IN_TURN // 2):
+        expected = (expected + odd) ^ odd
+    steps()
+    assert steps._operands[0][0] == expected

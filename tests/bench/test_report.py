@@ -96,6 +96,29 @@ def test_a_table_shows_times_ratio_and_who_is_missing():
         assert part in shown
 
 
+def test_what_one_thread_takes_stands_beside_what_all_take():
+    times = {"fastnn": [1.0], "fastnn, one thread": [1.9], "NumPy": [3.0]}
+    found = row("g", "n", times, {}, {})
+    assert (found["gain"], found["speedup"]) == (1.9, 3.0)
+    assert row("g", "n", {"fastnn, one thread": [0.5], "fastnn": [1.0], "NumPy": [3.0]}, {}, {})["speedup"] == 3.0  # no contestant
+    shown = text(report.tables({**made(1e-4, 2e-4), "rows": [found]}))
+    assert "one thread / ours" in shown
+    assert "1.90x" in shown
+
+
+def test_a_group_of_rows_ends_with_its_geometric_mean():
+    rows = [row("g", str(n), {"fastnn": [1.0], "NumPy": [ratio]}, {}, {}) for n, ratio in enumerate((1.0, 2.0, 4.0))]
+    shown = text(report.tables({**made(1e-4, 2e-4), "rows": rows}))
+    assert "geometric mean" in shown
+    assert shown.count("2.00x") == 2
+
+
+def test_what_fits_into_a_cache_has_no_share_of_memory():
+    work = {"bytes": 1e6}
+    assert report.rate({"work": work}, 1e-5, {**LIMITS, "cache": 2 << 20}) == "100.0 GB/s"
+    assert report.rate({"work": work}, 1e-5, {**LIMITS, "cache": 1 << 19}).startswith("100.0 GB/s ")
+
+
 def test_reports_survive_json(tmp_path):
     report.save(made(1e-4, 2e-4), tmp_path / "a.json")
     assert report.load(tmp_path / "a.json") == made(1e-4, 2e-4)
