@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from . import _host
 from ._compiler import subroutine
-from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, shuffle
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, shuffle, where
 
 # Rows and taps of a tile: there is room for all that a step loads beside the sums.
 MOST_ROWS, TAPS_AT_ONCE = {16: 2, 32: 4}[_host.isa().registers], 4
@@ -50,32 +50,36 @@ class _DotTile(Mover):
 
     def _finish(self, operands: dict[str, ir.Value]) -> None:
         """Fold each register to one number and add it to the result, where the tap exists."""
-        b = self.b
-        for i in range(self.rows):
-            totals = self.totals[i * TAPS_AT_ONCE : (i + 1) * TAPS_AT_ONCE]
-            row = Mover(b, self.item, TAPS_AT_ONCE)
+        b, row = self.b, Mover(self.b, self.item, TAPS_AT_ONCE)
+        mask = lanes_below(b, operands["count"], TAPS_AT_ONCE)
+        for i, sums in enumerate(folded([V(b, b.load(total)) for total in self.totals], TAPS_AT_ONCE)):
             place = b.add(operands["c"], b.mul(I64(i), operands["c_row"]))
-            mask = lanes_below(b, operands["count"], TAPS_AT_ONCE)
-            sums = _folded([V(b, b.load(total)) for total in totals])
             row.store(b.fadd(row.load(place, mask), sums.value), place, mask)
 
 
-def _folded(vectors: list[V]) -> V:
-    """The sums over the lanes of each vector, as one vector: two vectors are added half by half, side by side, and so on."""
-    group = vectors[0].lanes  # lanes that belong to one sum
-    while len(vectors) > 1 and group > 1:
-        lanes, group = list(range(2 * vectors[0].lanes)), group // 2
-        first = [i for i in lanes if i // group % 2 == 0]
-        second = [i for i in lanes if i // group % 2]
-        vectors = [shuffle(a, b, first) + shuffle(a, b, second) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
+def folded(vectors: list[V], size: int) -> list[V]:
+    """The sums over the lanes of each vector, `size` of them side by side in each result.
+
+    Lanes far apart are added first. Two vectors share a step: half of the sum's lanes go on with the one, half with the other.
+    """
+    b, lanes = vectors[0].builder, vectors[0].lanes
+    whose = [[i] for i in range(len(vectors))]  # which vector's sum each group of lanes of a vector holds
+    group = lanes
     while group > 1:
-        lanes, group = list(range(vectors[0].lanes)), group // 2
-        first = [i for i in lanes if i // group % 2 == 0]
-        second = [i for i in lanes if i // group % 2]
-        vectors = [shuffle(vectors[0], vectors[0], first) + shuffle(vectors[0], vectors[0], second)]
-    while len(vectors) > 1:
-        vectors = [shuffle(a, b, list(range(2 * a.lanes))) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
-    return vectors[0]
+        group //= 2
+        even = [lane // group % 2 == 0 for lane in range(lanes)]
+        pairs = [(i, min(i + 1, len(vectors) - 1)) for i in range(0, len(vectors), 2)]
+        across = [lane + group if first else lane - group + lanes for lane, first in enumerate(even)]
+        mask = V(b, ir.Constant(ir.VectorType(ir.IntType(1), lanes), even))
+        vectors = [where(mask, vectors[i], vectors[j]) + shuffle(vectors[i], vectors[j], across) for i, j in pairs]
+        whose = [[x for both in zip(whose[i], whose[j], strict=True) for x in both] for i, j in pairs]
+    places = {x: (i, lane) for i, labels in enumerate(whose) for lane, x in enumerate(labels)}
+    results = []
+    for start in range(0, len(places), size):
+        first, second = (vectors[places[start + k][0]] for k in (0, size - 1))
+        picks = [places[start + k] for k in range(size)]
+        results.append(shuffle(first, second, [lane + (lanes if vectors[i] is not first else 0) for i, lane in picks]))
+    return results
 
 
 @intrinsic

@@ -20,6 +20,7 @@ NUMBA_FILES = [
     "epilogue",
     "fallback",
     "gemv",
+    "inner",
     "memory",
     "pack",
     "pixels",

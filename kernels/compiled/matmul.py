@@ -12,6 +12,7 @@ from .._compiler import inlined, subroutine
 from .._epilogue import finish
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
 from .._host import NV, tile_rows
+from .._inner import COLUMNS, ROWS, inner_tile
 from .._memory import address, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
 from .._simd import width
@@ -25,6 +26,9 @@ B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
 SLACK = 4096  # what the last panel of a block is overrun by
 FEW_TILES = 4  # so few tiles using a panel do not repay a copy
 PAGE = 4096
+FOLD = 4  # steps along K that take as long as the fold of their sums
+LONG = 32  # steps along K beside which the fold does not matter
+LEVEL_2 = _host.cache_bytes(2)
 
 block_of_a = stack_buffer(A_BLOCK_BYTES + SLACK)
 panels_of_b = stack_buffer(2 * GROUP * B_PANEL_BYTES + SLACK)
@@ -86,9 +90,33 @@ def finished(epilogue, c, c_row, extra, extra_row, rows, cols, like):
 
 
 @inlined
-def height(left):
-    """How many of `left` rows of C the next tile takes: MR, but of the last two tiles either as many."""
-    return MR if left >= 2 * MR else left if left <= MR else (left + 3) // 4 * 2
+def height(left, most):
+    """How many of `left` rows of C the next tile takes: `most`, but of the last two tiles either as many."""
+    return most if left >= 2 * most else left if left <= most else (left + 3) // 4 * 2
+
+
+@subroutine
+def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_col, rows, cols, K, alpha, beta, least, epilogue, item):
+    """Some rows of C where the rows of A and the columns of B lie in one piece each."""
+    i = 0
+    while i < rows:
+        count = height(rows - i, ROWS)
+        place, beneath = c + i * c_row, base + i * base_row
+        for j in range(0, cols, COLUMNS):
+            few = min(COLUMNS, cols - j)
+            inner_tile(place + j * item, c_row, beneath + j * item, base_row, a + i * a_row, a_row, b + j * b_col, b_col,
+                       count, few, K, alpha, beta, least)  # fmt: skip
+        if epilogue != 0 and epilogue != RELU:
+            finished(epilogue, place, c_row, extra + i * extra_row, extra_row, count, cols, alpha)
+        i += count
+
+
+@inlined
+def along_k_pays(K, N, W, item):
+    """Whether inner products of K terms, N a row, take less time than a transpose of B with tiles that repeat items of A."""
+    steps = (K + W - 1) // W
+    few = N <= W and (N + COLUMNS - 1) // COLUMNS * COLUMNS * (steps + FOLD) <= K
+    return few or (steps >= LONG and N * K * item <= LEVEL_2)
 
 
 def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
@@ -105,7 +133,8 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     base_step, base_row, base_col = base.strides
     extra_step, extra_row, extra_col = extra.strides
     c_at, a_at, b_at, base_at, extra_at = address(c), address(a), address(b), address(base), address(extra)
-    if (N == 1 and M > 1) or (c_col != item and N > 1):
+    turned = (N == 1 and M > 1) or (c_col != item and N > 1)
+    if turned:
         # rows of C are not contiguous, or it is a column: work on its transpose, c' = b' a'
         M, N = N, M
         c_row, c_col = c_col, c_row
@@ -138,6 +167,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         base_at, base_step, base_row = c_at, c_step, c_row
 
     b_rows_contiguous = b_col == item or N == 1
+    inner = M > 1 and not turned and not packed and a_col == item and b_row == item and along_k_pays(K, N, W, item)
     vector = M == 1 and (b_rows_contiguous or (b_row == item and a_col == item))
     pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > (PANELS_IN_CACHE if packed else IN_CACHE))
     pack_a = N > FEW_TILES * NR and M > MR and (a_col >= PAGE or a_row % PAGE == 0 or M * K * item > A_BLOCK_BYTES)
@@ -147,11 +177,12 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         KC = (K + steps * W - 1) // (steps * W) * W
     PR = (MR + W - 1) // W * W  # items of a row of a panel of A
     MC = (M + MR - 1) // MR * MR
-    tiles_in_cache = A_BLOCK_BYTES // (PR * KC * item)
-    if pack_a and tiles_in_cache * MR < MC:  # blocks of nearly equal height, in whole tiles
-        blocks = (MC // MR + tiles_in_cache - 1) // tiles_in_cache
+    tiles, most_tiles = MC // MR, A_BLOCK_BYTES // (PR * KC * item)
+    if pack_a and tiles > most_tiles:  # blocks of nearly equal height, in whole tiles
+        blocks = (tiles + most_tiles - 1) // most_tiles
         MC = (M + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
+    ahead = W * b_col if N * K * item > LEVEL_2 else 0
     abuf, buffers = block_of_a(), panels_of_b()
     bbuf = buffers
     for _ in range(batch):
@@ -167,7 +198,12 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
             for j in range(n_start, n_stop if epilogue != 0 else n_start, cols):
                 place, beside = c_at + j // NR * c_panel, extra_at + j // NR * extra_panel
                 finished(epilogue, place, c_row, beside, extra_row, 1, min(cols, n_stop - j), alpha)
-        for kk in range(0, 0 if vector else max(K, 1), KC):
+        if inner:
+            place, beneath, beside = c_at + n_start * item, base_at + n_start * item, extra_at + n_start * item
+            inner_products(place + m_start * c_row, c_row, beneath + m_start * base_row, base_row, beside + m_start * extra_row, extra_row,
+                           a_at + m_start * a_row, a_row, b_at + n_start * b_col, b_col, m_stop - m_start, n_stop - n_start, K,
+                           alpha, beta, c.dtype.type(0 if epilogue == RELU else -np.inf), epilogue, item)  # fmt: skip
+        for kk in range(0, 0 if vector or inner else max(K, 1), KC):
             depth = min(KC, K - kk)
             last = kk + depth == K
             least = c.dtype.type(0 if last and epilogue == RELU else -np.inf)
@@ -179,7 +215,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                 if pack_a:
                     i, at = mm, abuf
                     while i < mm_stop:
-                        rows = height(mm_stop - i)
+                        rows = height(mm_stop - i, MR)
                         pack(at, PR * item, a_at + i * a_row + kk * a_col, a_col, a_row, rows, depth, MR * a_row, c)
                         at += depth * PR * item
                         i += rows
@@ -195,18 +231,17 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                         carried = 0
                         if jj + 2 * GROUP * NR <= n_stop:
                             spare = buffers + (GROUP * panel if bbuf == buffers else 0)
-                    elif pack_b:
-                        for j in range(0, jj_stop - jj, NR):
-                            target, cols = bbuf + j // NR * panel, min(NR, jj_stop - jj - j)
-                            pack(target, NR * item, source + j // NR * b_panel, b_row, b_col, cols, depth, W * b_col, c)
                     for j in range(jj, jj_stop, NR):
                         cols = min(NR, jj_stop - j)
                         b_now, b_row_now = b_at + kk * b_row + j // NR * b_panel, b_row
-                        if pack_b:
+                        if pack_b and b_rows_contiguous:
                             b_now, b_row_now = bbuf + (j - jj) // NR * panel, NR * item
+                        elif pack_b:  # always to the same place, which stays in the level-1 cache
+                            pack(bbuf, NR * item, b_now, b_row, b_col, cols, depth, ahead, c)
+                            b_now, b_row_now = bbuf, NR * item
                         i, at = mm, abuf
                         while i < mm_stop:
-                            rows = height(mm_stop - i)
+                            rows = height(mm_stop - i, MR)
                             a_now, a_row_now, a_col_now = a_at + i * a_row + kk * a_col, a_row, a_col
                             if pack_a:
                                 a_now, a_row_now, a_col_now = at, item, PR * item

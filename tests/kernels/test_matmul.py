@@ -31,6 +31,8 @@ SIZES = [
     (15, 33, 257),
     (61, 130, 300),
     (300, 140, 270),
+    (9, 3, 600),
+    (29, 30, 600),
 ]
 LAYOUTS = ["rows", "columns", "every second", "reversed"]
 
