@@ -16,7 +16,6 @@ from ..losses import get as get_loss
 from ..metrics import Meter, Metric
 from ..metrics import get as get_metric
 from ..nn import Module
-from ..nn.module import changes
 from ..ops._targets import NUMBERS, check_target
 from ..optim import Optimizer, clip_grad_norm_
 from ..optim.schedules import Schedule, check_schedule
@@ -32,7 +31,9 @@ from .plan import Plan
 from .profile import Profile, profile
 from .recording import Recording, recording
 from .replay import Report, replay
+from .settings import Settings
 
+MOST_PLANS = 64  # kept besides the last one
 Kind = tuple[tuple[int, ...], np.dtype[Any]]  # shape and dtype of one array of a batch
 
 
@@ -67,7 +68,7 @@ class TrainingStep:
         self._stream = np.array([generator().integers(1 << 62), 0], np.uint64)
         self._last: Plan | None = None
         self._epoch: Epoch | None = None
-        self._modes: tuple[int, tuple[tuple[int, bool], ...]] = (-1, ())
+        self._settings = Settings(model, *([loss] if isinstance(loss, Module) else []))
 
     @property
     def program(self) -> Plan:
@@ -202,16 +203,18 @@ class TrainingStep:
         return tuple([(x.shape, fed_dtype(x, self.dtype)) for x in xs] + [(y.shape, y.dtype) for y in ys])
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
-        """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present layers and modes."""
-        if self._modes[0] != changes[0]:
-            self._modes = changes[0], tuple([(id(m), m.training) for m in self.model.modules()])
-        key = (kinds, inputs, several_targets, self._modes[1], self.optimizer.serial)
+        """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present settings."""
+        key = (kinds, inputs, several_targets, self._settings.number, self.optimizer.serial)
         plan = self._plans.get(key)
         if plan is None:
-            self._plans = {k: p for k, p in self._plans.items() if k[-1] == key[-1]}
-            plan = self._plans[key] = Plan(self._record(kinds, inputs, several_targets), self._arena)
+            with self._settings.forward_runs():
+                found = self._record(kinds, inputs, several_targets)
+            plan = Plan(found, self._arena)
+            key = (kinds, inputs, several_targets, self._settings.number, self.optimizer.serial)  # recording may have changed the last two
+            kept = list(self._plans.items())[-MOST_PLANS:]
             if plan.arena is not self._arena:  # it has grown; what lies in the old one is recorded anew when its turn comes
-                self._arena, self._plans = plan.arena, {key: plan}
+                self._arena, kept = plan.arena, []
+            self._plans = {**{k: p for k, p in kept if k[-1] == key[-1]}, key: plan}
         self._last = plan
         return plan
 

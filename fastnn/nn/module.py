@@ -11,13 +11,12 @@ import numpy as np
 from .._arguments import function
 from ..errors import ArgumentError, DTypeError, StateError, unknown_name
 from ..tensor import FLOATS, Array, Tensor, one_of, run, to_array
+from ._changes import changes
 from ._state import IncompatibleKeys, load
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
 T = TypeVar("T")
-
-changes = [0]  # how often any module has got another mode or another module inside: what was found out before may be out of date
 
 
 class Module:
@@ -42,8 +41,7 @@ class Module:
         for kind, is_one in ((Parameter, isinstance(held, Parameter)), (Module, isinstance(held, Module)), (Tensor, name in self._buffers)):
             if is_one and value is not None and not isinstance(value, kind):
                 raise DTypeError(f"{type(self).__name__}.{name} must stay a {kind.__name__} or become None, got {type(value).__name__}")
-        if name == "training" or isinstance(value, Module) or isinstance(held, Module):
-            changes[0] += 1
+        changes[0] += 1
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Array, Tensor, to_array
+from ._changes import changes
+
+_REQUIRES_GRAD: Any = vars(Tensor)["requires_grad"]  # where a tensor keeps it
 
 
 class Parameter(Tensor):
@@ -26,6 +29,17 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(to_array(data), requires_grad)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether it is trained."""
+        trained: bool = _REQUIRES_GRAD.__get__(self)
+        return trained
+
+    @requires_grad.setter
+    def requires_grad(self, trained: bool) -> None:
+        _REQUIRES_GRAD.__set__(self, trained)
+        changes[0] += 1
 
     def __reduce__(self) -> tuple[type[Parameter], tuple[Array, bool]]:
         """Copies and pickles hold the values alone: gradient, history and optimiser stay behind."""
