@@ -14,6 +14,7 @@ from numba.core import types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
+from . import _host
 from ._host import NV, tile_rows
 from ._peak import CHAINS
 from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefetch, register, splat, where
