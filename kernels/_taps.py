@@ -20,7 +20,7 @@ from ._simd import I64, LLVM_ITEMS, V, register, splat, where
 from ._tile import _Tile
 
 PAIR = 16  # bytes of a table's entry: two offsets
-NAMES = ("c", "c_row", "weight", "weight_row", "pixels", "taps", "depth", "steps", "bias", "extra", "rows", "cols", "floor")
+NAMES = ("c", "c_row", "weight", "weight_row", "pixels", "apart", "taps", "depth", "steps", "bias", "extra", "rows", "cols", "floor")
 
 
 # Channels of a tile: there is room for all weights of a step beside the sums and the pixels, since LLVM loads them at once.
@@ -47,8 +47,16 @@ class _TapTile(_Tile):
             pointers.append(self.b.gep(pointers[-1], [row]))
         return [self.b.ptrtoint(p, I64) for p in pointers]
 
+    def _beside(self, right: ir.Value) -> list[ir.Value]:
+        """Where the registers of pixels lie."""
+        places = [right]
+        while len(places) < self.vectors:
+            places.append(self.b.add(places[-1], self.apart))
+        return places
+
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b = self.b
+        self.apart = operands["apart"]
         places = self._places(operands["c"], operands["c_row"])
         sums = self._products(operands, self._starts(operands, places))
         with b.if_else(b.icmp_signed("==", operands["extra"], I64(0))) as (alone, beside):
@@ -109,8 +117,8 @@ class _TapTile(_Tile):
 
 
 @intrinsic
-def _tap_tile(typingctx: Any, c: Any, c_row: Any, weight: Any, weight_row: Any, pixels: Any, taps: Any, depth: Any, steps: Any, bias: Any,
-              extra: Any, rows: Any, cols: Any, floor: Any) -> Any:  # fmt: skip
+def _tap_tile(typingctx: Any, c: Any, c_row: Any, weight: Any, weight_row: Any, pixels: Any, apart: Any, taps: Any, depth: Any,
+              steps: Any, bias: Any, extra: Any, rows: Any, cols: Any, floor: Any) -> Any:  # fmt: skip
     item = LLVM_ITEMS[floor]
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
@@ -132,12 +140,12 @@ def _tap_tile(typingctx: Any, c: Any, c_row: Any, weight: Any, weight_row: Any, 
         builder.position_at_end(done)
         return context.get_dummy_value()
 
-    return signature(types.none, *[types.int64] * 12, floor), emit
+    return signature(types.none, *[types.int64] * (len(NAMES) - 1), floor), emit
 
 
 def _function(module: ir.Module, item: ir.Type, rows: int, vectors: int) -> ir.Function:
     """A tile as a function of its own: where sizes share one function, LLVM joins their ends and keeps sums in memory meanwhile."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [*[I64] * 12, item]), f"tile_{rows}x{vectors}")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [*[I64] * (len(NAMES) - 1), item]), f"tile_{rows}x{vectors}")
     function.linkage = "internal"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
@@ -147,11 +155,11 @@ def _function(module: ir.Module, item: ir.Type, rows: int, vectors: int) -> ir.F
 
 
 @subroutine
-def tap_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, extra, rows, cols, floor):
+def tap_tile(c, c_row, weight, weight_row, pixels, apart, taps, depth, steps, bias, extra, rows, cols, floor):
     """c = max(floor, start + sum over steps of weight x pixels + extra) for rows <= MOST_ROWS and as many registers as cols fill.
 
-    Addresses and strides in bytes; registers of c are written as a whole. weight, pixels: what the first step reads; taps: address of
-    `depth` pairs by which the two move from one step to the next, over and over. bias: address of the start of each row, or 0: c is
-    added to. extra: address of a tile that lies as c, or 0.
+    Addresses and strides in bytes; registers of c are written as a whole. weight, pixels: what the first step reads, registers of pixels
+    lying `apart`; taps: address of `depth` pairs by which the two move from one step to the next, over and over. bias: address of the
+    start of each row, or 0: c is added to. extra: address of a tile that lies as c, or 0.
     """
-    _tap_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, extra, rows, cols, floor)
+    _tap_tile(c, c_row, weight, weight_row, pixels, apart, taps, depth, steps, bias, extra, rows, cols, floor)

@@ -103,12 +103,16 @@ class _Tile(Mover):
     def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:
         """One step of k: each item of A at the addresses `lefts`, times the row of B at `right`, added to the totals."""
         b, lanes = self.b, self.vector.count
-        row = [V(b, self.load(b.add(right, I64(v * lanes * self.bytes)), masks[v])) for v in range(self.vectors)]
+        row = [V(b, self.load(place, masks[v])) for v, place in enumerate(self._beside(right))]
         sums = []
         for i, address in enumerate(lefts):
             left = V(b, splat(b, b.load(self.at(address, self.item)), lanes))
             sums += [fma(left, row[v], V(b, totals[i * self.vectors + v])).value for v in range(self.vectors)]
         return sums
+
+    def _beside(self, right: ir.Value) -> list[ir.Value]:
+        """Where the vectors of a row of B lie."""
+        return [self.b.add(right, I64(v * self.vector.count * self.bytes)) for v in range(self.vectors)]
 
 
 NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta", "least")

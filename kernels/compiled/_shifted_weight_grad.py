@@ -11,8 +11,8 @@ from .._pixels import spread_rows
 from .._shares import share
 from .._shifts import MOST_CHANNELS, SHIFTS, shift_tile
 from .._simd import width
+from ._spread import VECTOR
 
-VECTOR = _host.isa().vector_bytes
 OFFSET = 8  # bytes of an entry of the table of shifts
 PANEL_BYTES = min(_host.cache_bytes(2) // 4, 256 << 10)
 SUM_BYTES = 512 << 10

@@ -11,7 +11,8 @@ from .._host import NV
 from .._memory import stack_buffer
 from .._pixels import spread_rows
 
-ROW = NV * _host.isa().vector_bytes  # bytes of a row of a tile
+VECTOR = _host.isa().vector_bytes
+ROW = NV * VECTOR  # bytes of a row of a tile
 PIXEL_BYTES = min(_host.cache_bytes(2) // 2, 512 << 10)
 
 pixel_rows = stack_buffer(PIXEL_BYTES + ROW)  # the last register reads beyond the pixels
@@ -41,3 +42,16 @@ def spread(pixels, steps, source, item, H, W, IC, images, channels, row, rows, l
             for q in range(classes):
                 target, image = pixels + k * copy + n * image_step + q * rows * pitch, source + n * IC * H * W * item
                 spread_rows(target, plane, pitch, channels, rows, cols, image, H, W, row + q, moves[0], col, moves[1], like)
+
+
+@subroutine
+def spread_in_rows(pixels, plane, pitch, channels, rows, cols, source, H, row, item, zeros_at, like):
+    """Fill the working memory with rows of images of `cols` columns as they are, a register of zeros before and behind each.
+
+    `zeros_at` is what the last call has returned, or -1: registers of zeros that are in their places already are not written again.
+    """
+    here = (channels << 32) + rows
+    if zeros_at != here:
+        spread_rows(pixels, plane, pitch, channels, rows + 1, VECTOR // item, source, 0, 0, 0, 1, 0, 1, like)
+    spread_rows(pixels + VECTOR, plane, pitch, channels, rows, cols, source, H, cols, row, 1, 0, 1, like)
+    return here

@@ -16,7 +16,7 @@ from .._shares import share
 from .._simd import width
 from .._taps import MOST_ROWS, PAIR, tap_tile
 from ._runs import TAPS, tap_table
-from ._spread import PIXEL_BYTES, ROW, pixel_rows, spread
+from ._spread import PIXEL_BYTES, ROW, VECTOR, pixel_rows, spread
 
 BLOCK = 1024  # pixels whose products are summed at a time
 SUM_BYTES = 512 << 10
@@ -143,8 +143,8 @@ def weight_grad(team, dweight, dy, x, stride, pad, dilation, groups):
                             while c < channels:
                                 height = (channels - c - 1) // ceil_div(channels - c, MOST_ROWS) + 1
                                 to = sums + ((p // NR * channels + c) * places + place) * ROW
-                                tap_tile(to, places * ROW, from_at + c * plane, plane, panel, taps, depth, images * area, 0, 0, height,
-                                         wide, lowest)  # fmt: skip
+                                tap_tile(to, places * ROW, from_at + c * plane, plane, panel, VECTOR, taps, depth, images * area, 0, 0,
+                                         height, wide, lowest)  # fmt: skip
                                 c += height
         for p in range(0, 0 if by_pixels else outs, NR):
             for u in range(runs):

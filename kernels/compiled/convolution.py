@@ -8,6 +8,7 @@ a block.
 
 import math
 
+from .. import _host
 from .._blocks import ceil_div, even_parts
 from .._compiler import by_hand, subroutine
 from .._dots import MOST_ROWS as DOT_ROWS
@@ -22,11 +23,12 @@ from ..reference._finish import EPILOGUES
 from ._depthwise import depthwise, depthwise_weight_grad
 from ._runs import TAPS, tap_table
 from ._shifted_weight_grad import shifted_weight_grad, suits
-from ._spread import PIXEL_BYTES, ROW, pixel_rows, shift_of, spread
+from ._spread import PIXEL_BYTES, ROW, VECTOR, pixel_rows, shift_of, spread, spread_in_rows
 from ._weight_grad import weight_grad
 
 BLOCK = 1024  # pixels that are worked on at a time
 FEW = 256  # so few pixels are not worth a block of their own
+NEAR_BYTES = min(_host.cache_bytes(1) * 3 // 4, 36 << 10)  # of the pixels of a block, if they fit
 SUM_BYTES = 256 << 10  # of results that are not yet in their places
 RELU, ADD, ADD_RELU = (EPILOGUES.index(name) for name in ("relu", "add", "add_relu"))
 
@@ -38,7 +40,10 @@ TABLE = 64  # bytes before columns of pixels
 
 @subroutine
 def _list_taps(taps, kh, khs, KW, kw, kws, phase, lowest, rows, copy, pitch, moves, stride, pad, dilation, backwards, item):
-    """The offsets, in the weight and in working memory, of the places in the kernel that belong to a phase; how many there are."""
+    """The offsets, in the weight and in working memory, of the places in the kernel that belong to a phase; how many there are.
+
+    copy: bytes from one column of the kernel to the next, or 0 if all of them read the same rows, each behind a register of zeros.
+    """
     depth = 0
     for k in range(kh, kh + khs):
         shift, own_h = shift_of(k, stride[0], pad[0], dilation[0], backwards)
@@ -46,7 +51,9 @@ def _list_taps(taps, kh, khs, KW, kw, kws, phase, lowest, rows, copy, pitch, mov
         for l in range(kw, kw + kws):
             if own_h == phase[0] and shift_of(l, stride[1], pad[1], dilation[1], backwards)[1] == phase[1]:
                 poke(taps + depth * PAIR, (k * KW + l) * item)
-                poke(taps + depth * PAIR + 8, (l - kw) * copy + row * pitch)
+                beside = shift_of(l, stride[1], pad[1], dilation[1], backwards)[0] * item
+                along = (l - kw) * copy if copy != 0 else VECTOR + beside
+                poke(taps + depth * PAIR + 8, along + row * pitch)
                 depth += 1
     return depth
 
@@ -67,7 +74,7 @@ def _edge_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, e
     edge = edge_rows()
     for r in range(rows if bias == 0 else 0):
         settle_pixels(edge + r * ROW, 1, c + r * c_row, 0, cols, 0, lowest)
-    tap_tile(edge, ROW, weight, weight_row, pixels, taps, depth, steps, bias, 0, rows, cols, lowest)
+    tap_tile(edge, ROW, weight, weight_row, pixels, VECTOR, taps, depth, steps, bias, 0, rows, cols, lowest)
     for r in range(rows):
         settle_pixels(c + r * c_row, 1, edge + r * ROW, 0, cols, extra + r * c_row if extra != 0 else 0 * r, floor)
 
@@ -129,17 +136,29 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     sum_row = ceil_div(images_most * area, NR) * NR * item
     together = phases[1] if phases[1] <= 2 else 1  # phases whose results are put side by side
 
+    # Where rows of pixels fill registers, all columns of the kernel read the same copy of them, a register of zeros between rows.
+    first_col = shift_of(0 * KW, stride[1], pad[1], dilation[1], backwards)[0]
+    last_col = shift_of(KW - 1, stride[1], pad[1], dilation[1], backwards)[0]
+    alike = direct and moves[0] * moves[1] == 1 and W == OW and OW % lanes == 0 and cols_most == OW and KW <= TAPS
+    alike = alike and KW > 1 and max(abs(first_col), abs(last_col)) <= lanes
+    gap = lanes if alike else 0 * lanes
+    if alike:  # and a block may stay in the innermost cache
+        near = NEAR_BYTES // max(1, IG * (OW + gap) * item) - (KH - 1) * dilation[0]
+        rows_most = even_parts(grid_h, min(rows_most, near if near >= 4 * (KH - 1) * dilation[0] else rows_most))
+        area = rows_most * cols_most
+
     kws_most, khs_most = min(KW, TAPS), min(KH, TAPS // max(1, min(KW, TAPS)))
     span = ceil_div(dilation[0], phases[0])  # rows from one place in the kernel to the next
-    line = images_most * cols_most * item
+    line = (images_most * cols_most + gap) * item
     while khs_most > 1 and (rows_most * moves[0] + khs_most * span) * line > PIXEL_BYTES // 2:
         khs_most = khs_most // 2
     copy = (rows_most * moves[0] + (khs_most - 1) * span) * line + ROW
-    kws_most = max(1, min(kws_most, PIXEL_BYTES // copy))
+    kws_most = kws_most if alike else max(1, min(kws_most, PIXEL_BYTES // copy))
+    copies = 1 if alike else kws_most
     # A kernel of one place reads pixels where they are, if no register reads beyond them.
     in_place = direct and KH * KW == 1 and moves[0] * moves[1] == 1 and pad[0] + pad[1] == 0
     in_place = in_place and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
-    channels_most = IG if in_place else even_parts(IG, PIXEL_BYTES // (kws_most * copy))
+    channels_most = IG if in_place else even_parts(IG, PIXEL_BYTES // (copies * copy))
 
     # The last pixels of a single small image, which is a block for any number of workers.
     few = area % lanes
@@ -158,7 +177,7 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     for i in range(MOST_ROWS):
         poke(zeros + i * item, zero)
 
-    filled, pixels_at = -1, pixels
+    filled, pixels_at, zeros_at = -1, pixels, -1
     start, stop = share(team, blocks * phases[0] * steps_w * outs_parts)
     for unit in range(start, stop):
         turn, o = unit // outs_parts, unit % outs_parts * outs_most
@@ -168,7 +187,7 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
         left, top = block % blocks_w * cols_most, block // blocks_w % blocks_h * rows_most
         image = block // (blocks_w * blocks_h) * images_most
         images, rows, cols = min(images_most, N - image), min(rows_most, grid_h - top), min(cols_most, grid_w - left)
-        outs, count, pitch = min(outs_most, OG - o), images * rows * cols, images * cols * item
+        outs, count, pitch = min(outs_most, OG - o), images * rows * cols, (images * cols + gap) * item
         out_channel = group * OG + o
         out_shift = (((image * OC + out_channel) * OH + top * phases[0] + phase_h) * OW + left * phases[1] + phase_w) * item
         out_row, out_image = OH * OW * item, OC * OH * OW * item
@@ -185,17 +204,22 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                 copy = ceil_div(classes * rows_all * pitch, ROW) * ROW
                 for kw in range(0, KW, kws_most):
                     kws = min(kws_most, KW - kw)
-                    plane, place = kws * copy, ((turn * IG + channel) * KH + kh) * KW + kw
+                    plane, place = copy if alike else kws * copy, ((turn * IG + channel) * KH + kh) * KW + kw
                     if in_place:
                         pixels_at, plane = source_at + top * W * item, H * W * item
                     elif filled != place:
                         filled = place
-                        spread(pixels, (plane, copy, cols * item, pitch), source_at, item, H, W, IC, images, channels, top * moves[0] + low,
-                               rows_all, left, cols, kw, kws, moves, classes, along, backwards, zero)  # fmt: skip
+                        if alike:
+                            zeros_at = spread_in_rows(pixels, plane, pitch, channels, rows_all, cols, source_at, H, top + low, item,
+                                                      zeros_at, zero)  # fmt: skip
+                        else:
+                            spread(pixels, (plane, copy, cols * item, pitch), source_at, item, H, W, IC, images, channels,
+                                   top * moves[0] + low, rows_all, left, cols, kw, kws, moves, classes, along, backwards, zero)  # fmt: skip
                     begins = channel + kh + kw == 0
                     ends = channel + channels == IG and kh + khs == KH and kw + kws == KW
                     for phase in range(together):
-                        depth = _list_taps(taps, kh, khs, KW, kw, kws, (phase_h, phase_w + phase), low, rows_all, copy, pitch, moves[0],
+                        own = phase_h, phase_w + phase
+                        depth = _list_taps(taps, kh, khs, KW, kw, kws, own, low, rows_all, 0 * copy if alike else copy, pitch, moves[0],
                                            stride, pad, dilation, backwards, item)  # fmt: skip
                         weights_at, from_at = weights + channel * weight_plane + peek(taps, depth), pixels_at + peek(taps + 8, depth)
                         if few > 0:
@@ -215,12 +239,16 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                             for p in range(0, count - few, NR):
                                 wide, at = min(NR, count - few - p), p * item
                                 near = beside + at * (beside != 0)
+                                source_place, apart = from_at + at, VECTOR + 0 * at
+                                if alike:
+                                    source_place = from_at + p // cols * pitch + p % cols * item
+                                    apart += ((p + lanes) // cols - p // cols) * gap * item
                                 if direct and wide % lanes != 0:
-                                    _edge_tile(to + at, to_row, rows_at, weight_row, from_at + at, taps, depth, tap_steps, bias, near,
+                                    _edge_tile(to + at, to_row, rows_at, weight_row, source_place, taps, depth, tap_steps, bias, near,
                                                height, wide, least, lowest)  # fmt: skip
                                 else:
-                                    tap_tile(to + at, to_row, rows_at, weight_row, from_at + at, taps, depth, tap_steps, bias, near, height,
-                                             wide, least)  # fmt: skip
+                                    tap_tile(to + at, to_row, rows_at, weight_row, source_place, apart, taps, depth, tap_steps, bias, near,
+                                             height, wide, least)  # fmt: skip
                             if few > 0:
                                 at = (count - few) * item
                                 near = beside + at * (beside != 0)

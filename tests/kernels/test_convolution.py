@@ -63,6 +63,13 @@ GEOMETRIES = [
         Geometry(1, 11, size, 7, 13, (3, 3), (step, step), (1, 1)) for size in (2, 3, 5, 7) for step in (1, 2)
     ],  # few pixels in the last register
     square(1, 300, 7, 21, 3, pad=1),
+    *[square(2, 7, 16, 17, 3, pad=dilation, dilation=dilation) for dilation in (1, 2)],  # rows that fill registers
+    Geometry(3, 40, 21, 48, 12, (3, 5), pad=(2, 2)),  # the same in several blocks of pixels
+    Geometry(2, 600, 6, 16, 3, (3, 3), pad=(1, 1)),  # and of channels
+    Geometry(2, 4, 9, 16, 16, (1, 3), pad=(0, 2), out=(9, 16)),
+    Geometry(2, 9, 40, 40, 30, (3, 3), pad=(1, 1), groups=3),
+    square(3, 18, 30, 16, 3, pad=1),  # shifts in several blocks of rows
+    square(7, 6, 12, 32, 5, pad=2),  # shifts of more places than fit into a tile
     square(2, 3, 16, 5, 1),  # pixels read where they are
     square(0, 2, 5, 3, 3),
     Geometry(2, 3, 7, 10, 4, (3, 2), (2, 3), (1, 0), (1, 2)),
