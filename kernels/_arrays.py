@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 
 from . import _registry, _team
-from ._errors import DTypeError, ShapeError
+from ._errors import ArgumentError, DTypeError, ShapeError
+from ._overlap import overlaps_itself
 from ._registry import KERNELS, Kernel, as_record
 from ._replay import IF_AWAKE, Replay
 from ._signature import KINDS
+from .reference.matmul import EPILOGUES
 
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
 ROW_BYTES = 1 << 18  # from here on, structured kernels take longer than a thread that is awake already needs to join in
 SHARED_FLOPS = 1 << 23  # the same for products
+TWO_OPERANDS = {name for name in EPILOGUES[1:] if len(KERNELS[name].signature.arrays) == 3}  # epilogues that read `extra`
 
 
 def share(kernel: Kernel, operands: tuple[Any, ...], large: int) -> None:
@@ -56,8 +59,8 @@ def function(name: str) -> Callable[..., None]:
         if compiled and (replay.short(*operands) or replay(operands)):
             return
         kernel.signature.validate(operands)
-        if name == "gemm" and len(operands[0]) and not _has_rows(operands[0][0]):
-            raise ShapeError(f"gemm(): the rows or the columns of c must be contiguous, got strides {operands[0].strides}")
+        if name == "gemm":
+            _check_gemm(*operands)
         if compiled:
             large = is_large(name, operands)
             share(kernel, operands, large)
@@ -88,7 +91,7 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
     DTypeError
         If one of them is no array, or their dtypes are not the same float.
     ShapeError
-        If the shapes do not fit each other, or `out` is read-only or shares memory with an operand.
+        If the shapes do not fit each other, or `out` is read-only, repeats memory or shares it with an operand.
     """
     if _registry._backend == "numba" and (_product.short(out, a, b) or _product((out, a, b))):
         return
@@ -103,9 +106,20 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
     if _registry._backend == "numba":
         large = is_large("gemm", given)
         share(gemm, given, large)
-        _product.learn((out, a, b), gemm, large, given, origins=(0, 1, 2, 0, 0), exclusive=True)
+        _product.learn((out, a, b), gemm, large, given, origins=(0, 1, 2, 0, 0), apart=(1, 2))
     else:
         gemm.twin(*given)
+
+
+def _check_gemm(c: Any, a: Any, b: Any, base: Any, extra: Any, alpha: float, beta: float, epilogue: int) -> None:
+    """Raise what `gemm` raises beside what its signature says."""
+    if len(c) and not _has_rows(c[0]):
+        raise ShapeError(f"gemm(): the rows or the columns of c must be contiguous, got strides {c.strides}")
+    if not 0 <= epilogue < len(EPILOGUES):
+        raise ArgumentError(f"gemm(): epilogue must be a number from 0 to {len(EPILOGUES) - 1}, got {epilogue}")
+    along = 2 if c.shape[2] > 1 and c.strides[2] == c.itemsize else 1
+    if EPILOGUES[epilogue] in TWO_OPERANDS and c.size and c.shape[along] > 1 and extra.strides[along] != c.itemsize:
+        raise ShapeError(f"gemm(): extra must lie as c does, with strides {c.strides}, or repeat whole rows; got {extra.strides}")
 
 
 def _has_rows(out: np.ndarray[Any, Any]) -> bool:
@@ -128,5 +142,7 @@ def _check_product(out: Any, a: Any, b: Any) -> None:
         raise ShapeError(f"matmul(): out must have shape (M, N), a (M, K) and b (K, N); got {out.shape}, {a.shape} and {b.shape}")
     if not out.flags.writeable:
         raise ShapeError("matmul(): out must be writeable")
+    if overlaps_itself(out):
+        raise ShapeError(f"matmul(): out must not repeat memory, got strides {out.strides}")
     if np.shares_memory(out, a) or np.shares_memory(out, b):
         raise ShapeError("matmul(): out must not share memory with a or b")

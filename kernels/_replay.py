@@ -18,6 +18,7 @@ import numpy as np
 from ._builtin import RECORD as RECORD_WORD
 from ._builtin import builtin, possible
 from ._locks import lock
+from ._overlap import lie_alike, same_items
 from ._registry import Kernel, as_record
 from ._signature import Ints
 from ._team import get_num_threads, launch
@@ -26,15 +27,18 @@ from ._team import get_num_threads, launch
 DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 0, 8, 16, 24, 40, 48
 WRITEABLE_FLAG, ALIGNED, INT32 = 0x400, 0x100, 0xFFFFFFFF
 
-# The words of a plan: its head, then its operands, then pairs (place in the record, operand) of addresses, then the record.
-OPERANDS, HEADER, TYPE, ENTRY, LARGE, EXCLUSIVE, PATCHES, RECORD, OPERANDS_AT = range(9)
+# The words of a plan: its head, then its operands, then pairs (place in the record, operand) of addresses, then (output, operand, whether
+# both may begin at the same address) of those whose memory may not overlap, then the record.
+OPERANDS, HEADER, TYPE, ENTRY, LARGE, PAIRS, PATCHES, RECORD, OPERANDS_AT = range(9)
 # The words of an operand; sizes and strides stand in pairs from the end.
 ARRAY, OBJECT, DIMS, WRITEABLE, LOW, HIGH = range(6)
 MOST_DIMS = 6
 STRIDES_OF = OPERAND = 6 + 2 * MOST_DIMS
 MOST_OPERANDS = 16
 PATCHES_AT = OPERANDS_AT + MOST_OPERANDS * OPERAND
-RECORD_AT = PATCHES_AT + 2 * MOST_OPERANDS
+PAIRS_AT = PATCHES_AT + 2 * MOST_OPERANDS
+MOST_PAIRS = 48
+RECORD_AT = PAIRS_AT + 3 * MOST_PAIRS
 MOST_WORDS = 160
 PLAN = RECORD_AT + MOST_WORDS
 IF_AWAKE = 2  # work that is shared among threads that are awake, and does not repay waking them
@@ -116,7 +120,7 @@ class Replay:
         large: int,
         given: tuple[Any, ...] | None = None,
         origins: Sequence[int] | None = None,
-        exclusive: bool = False,
+        apart: Sequence[int] = (),
     ) -> None:
         """Remember a call whose operands have been checked, if it can be recognised again.
 
@@ -128,16 +132,17 @@ class Replay:
             Whether the work is shared among threads: 0, 1, or `IF_AWAKE`.
         given, origins
             What the kernel gets, if not that: arrays, the first of which begin where the operands with the numbers `origins` do; numbers.
-        exclusive
-            Whether the first operand must share no memory with the others.
+        apart
+            Which operands must share no memory with the first, if that is not what the kernel's signature says.
         """
         given = operands if given is None else given
         if not readable():
             return
-        plan = _plan(operands, kernel, given, kernel.signature.arrays if origins is None else origins)
+        pairs = [(0, j, False) for j in apart] or kernel.signature.pairs()
+        plan = _plan(operands, kernel, given, kernel.signature.arrays if origins is None else origins, pairs)
         if plan is None:
             return
-        plan[LARGE], plan[EXCLUSIVE] = large, exclusive
+        plan[LARGE] = large
         entry = kernel.entry(kernel.signature.dtypes(given))
         plan[ENTRY] = ctypes.cast(entry, ctypes.c_void_p).value
         with _learning:
@@ -159,11 +164,13 @@ class Replay:
             self._known = _Known(replay, len(operands), ctypes.addressof(record), tuple(entries), tuple(kept))
 
 
-def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], origins: Sequence[int]) -> np.ndarray[Any, Any] | None:
+def _plan(
+    operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], origins: Sequence[int], pairs: Sequence[tuple[int, int, bool]]
+) -> np.ndarray[Any, Any] | None:
     """The plan of a call, or None if it has none."""
     plan = np.zeros(PLAN, np.int64)
     words = kernel.signature.encode(given)
-    if len(operands) > MOST_OPERANDS or len(words) > MOST_WORDS:
+    if len(operands) > MOST_OPERANDS or len(words) > MOST_WORDS or len(pairs) > MOST_PAIRS:
         return None
     plan[OPERANDS], plan[HEADER], plan[TYPE], plan[RECORD] = len(operands), HEAD, id(np.ndarray), len(words)
     plan[RECORD_AT : RECORD_AT + len(words)] = words
@@ -179,9 +186,16 @@ def _plan(operands: tuple[Any, ...], kernel: Kernel, given: tuple[Any, ...], ori
         plan[at : at + 6] = 1, id(x.dtype), x.ndim, WRITEABLE_FLAG * (i < kernel.signature.outputs), low - start, high - start
         for d, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
             plan[at + STRIDES_OF - 1 - 2 * d], plan[at + STRIDES_OF - 2 - 2 * d] = size, stride
-    pairs = list(zip(kernel.signature.pointers(), origins, strict=False))
-    plan[PATCHES] = len(pairs)
-    plan[PATCHES_AT : PATCHES_AT + 2 * len(pairs)] = np.array(pairs).ravel()
+    patches = list(zip(kernel.signature.pointers(), origins, strict=False))
+    plan[PATCHES] = len(patches)
+    plan[PATCHES_AT : PATCHES_AT + 2 * len(patches)] = np.array(patches).ravel()
+    plan[PAIRS] = len(pairs)
+    for n, (i, j, same) in enumerate(pairs):
+        x, y = operands[i], operands[j]
+        same = same and lie_alike(x, y)
+        if np.may_share_memory(x, y) and not (same and same_items(x, y)):
+            return None  # the memory of one lies among that of the other: compiled code would not see that it is apart
+        plan[PAIRS_AT + 3 * n : PAIRS_AT + 3 * n + 3] = i, j, same
     return plan
 
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._errors import ArgumentError, DTypeError, ShapeError
+from ._overlap import overlaps_itself, same_items
 
 NEST = 6  # most dimensions that an elementwise loop nest keeps after adjacent ones are merged
 
@@ -36,11 +37,12 @@ KINDS = {
 
 
 class Array(NamedTuple):
-    """An array parameter: its kind of dtype, its layout, and a name for the size of each dimension."""
+    """An array parameter: its kind of dtype, its layout, a name for the size of each dimension, and whether no output may lie there."""
 
     kind: str
     layout: str
     dims: tuple[str, ...] = ()
+    apart: bool = False
 
 
 class Number(NamedTuple):
@@ -54,9 +56,9 @@ def Floats(dims: str) -> Array:
     return Array("float", "contiguous", tuple(dims.split()))
 
 
-def Strided(dims: str) -> Array:
-    """A float array of any strides."""
-    return Array("float", "strided", tuple(dims.split()))
+def Strided(dims: str, apart: bool = False) -> Array:
+    """A float array of any strides; with `apart`, one that is read after results have been written."""
+    return Array("float", "strided", tuple(dims.split()), apart)
 
 
 def Doubles(dims: str) -> Array:
@@ -210,6 +212,17 @@ class Signature:
         for name, value in zip(self.parameters, operands[: self.outputs], strict=False):
             if not value.flags.writeable:
                 raise ShapeError(f"{self.name}(): {name} is an output and must be writeable")
+            if overlaps_itself(value):
+                raise ShapeError(f"{self.name}(): {name} is an output and must not repeat memory, got strides {value.strides}")
+        names = list(self.parameters)
+        for i, j, alike in self.pairs():
+            if np.shares_memory(operands[i], operands[j]) and not (alike and same_items(operands[i], operands[j])):
+                allowed = f" unless they are the same view: {operands[i].strides} and {operands[j].strides}" if alike else ""
+                raise ShapeError(f"{self.name}(): {names[i]} and {names[j]} must not share memory{allowed}")
+
+    def pairs(self) -> list[tuple[int, int, bool]]:
+        """Each output with each other array, by their numbers, and whether both may be the same items."""
+        return [(i, j, j >= self.outputs and not self.kinds[j].apart) for i in range(self.outputs) for j in self.arrays if j > i]
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -11,7 +11,6 @@ from .._replay import (
     DESCR,
     DIMS,
     ENTRY,
-    EXCLUSIVE,
     FLAGS,
     HEADER,
     HIGH,
@@ -23,6 +22,8 @@ from .._replay import (
     OPERAND,
     OPERANDS,
     OPERANDS_AT,
+    PAIRS,
+    PAIRS_AT,
     PATCHES,
     PATCHES_AT,
     RECORD,
@@ -69,13 +70,18 @@ def replay(team, plans):
                             and peek(strides + 8 * d, word) == plans[p, at + STRIDES_OF - 2 - 2 * d]
                         )
             i += 1
-        if fits and plans[p, EXCLUSIVE] != 0:
-            out = peek(peek(items, word) + header + DATA, word)
-            low, high = out + plans[p, OPERANDS_AT + LOW], out + plans[p, OPERANDS_AT + HIGH]
-            for j in range(1, count):
-                at = OPERANDS_AT + j * OPERAND
-                data = peek(peek(items + 8 * j, word) + header + DATA, word)
-                fits = fits and (data + plans[p, at + HIGH] <= low or high <= data + plans[p, at + LOW])
+        j = 0
+        while fits and j < plans[p, PAIRS]:
+            at = PAIRS_AT + 3 * j
+            one, other = plans[p, at], plans[p, at + 1]
+            x, y = peek(peek(items + 8 * one, word) + header + DATA, word), peek(peek(items + 8 * other, word) + header + DATA, word)
+            one, other = OPERANDS_AT + one * OPERAND, OPERANDS_AT + other * OPERAND
+            fits = (
+                y + plans[p, other + HIGH] <= x + plans[p, one + LOW]
+                or x + plans[p, one + HIGH] <= y + plans[p, other + LOW]
+                or (plans[p, at + 2] != 0 and x == y)
+            )
+            j += 1
         if fits:
             for j in range(plans[p, RECORD]):
                 poke(cell + 8 + 8 * j, plans[p, RECORD_AT + j])

@@ -12,8 +12,8 @@ EPILOGUES = ("", "relu", "sigmoid", "tanh", "gelu", "silu", "relu_grad", "sigmoi
 def gemm(
     c: Strided("B M N"),
     /,
-    a: Strided("B M K"),
-    b: Strided("B K N"),
+    a: Strided("B M K", apart=True),
+    b: Strided("B K N", apart=True),
     base: Strided("B M N"),
     extra: Strided("B M N"),
     alpha: Float,

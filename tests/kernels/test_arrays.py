@@ -10,7 +10,7 @@ from fastnn.kernels import _builtin, _replay
 from fastnn.kernels._arrays import is_large
 
 from fastnn import kernels
-from fastnn.errors import FastnnError
+from fastnn.errors import FastnnError, ShapeError
 
 
 @pytest.fixture
@@ -127,6 +127,59 @@ def test_interleaved_memory_is_no_overlap(rng):
     for _ in range(2):
         kernels.matmul(memory[:, :, 0], memory[:, :, 1], memory[:, :, 1])
         assert right(memory[:, :, 0], memory[:, :, 1], memory[:, :, 1])
+
+
+X = np.arange(24, dtype=np.float32)
+GRID = X.reshape(4, 6)
+WINDOWS = np.lib.stride_tricks.sliding_window_view(X, 6, writeable=True)[:4]
+
+
+@pytest.mark.parametrize(
+    ("name", "operands", "message"),
+    [
+        ("exp", (X[1:], X[:-1]), "y and x must not share memory unless they are the same view"),
+        ("exp", (X[::-1], X), "must not share memory"),
+        ("exp", (GRID, GRID[0]), "must not share memory"),
+        ("exp", (GRID[:, :4].T[:4], GRID[:, :4]), "must not share memory"),
+        ("add", (X[:-1], X[:-1], X[1:]), "y and b must not share memory"),
+        ("less", (X.view(np.bool_)[:6], X[:6], X[6:12]), "must not share memory"),
+        ("sgd", (X[:4], X[5:9], X[:1], X[9:10], X[10:11]), "param and step_size must not share memory"),
+        ("exp", (np.broadcast_to(X[:1], 5), X[:5]), "writeable"),
+        ("exp", (np.lib.stride_tricks.as_strided(X, (5,), (0,), writeable=True), X[6:11]), "must not repeat memory"),
+        ("exp", (WINDOWS, np.ones((4, 6), np.float32)), "must not repeat memory"),
+    ],
+)
+def test_outputs_that_lie_across_operands_are_refused(name, operands, message):
+    before = X.copy()
+    for y, x in ((np.empty_like(X), X), (np.empty((4, 6), np.float32), GRID)):
+        kernels.exp(y, x)  # patterns of the same layouts
+    with pytest.raises(ShapeError, match=message):
+        getattr(kernels, name)(*operands)
+    assert np.array_equal(X, before)
+
+
+def test_results_may_lie_where_an_operand_lies_or_between(rng):
+    for x in (rng.standard_normal(9), rng.standard_normal((4, 6)).T, rng.standard_normal((3, 1, 5)), np.zeros((0, 3))):
+        wanted = np.exp(np.exp(x))
+        for _ in range(2):
+            kernels.exp(x, x)
+        np.testing.assert_allclose(x, wanted, rtol=1e-12)
+    memory = rng.standard_normal((4, 6))
+    left, right_side = memory[:, :3], memory[:, 3:]
+    for _ in range(3):
+        kernels.exp(left, right_side)
+        np.testing.assert_allclose(left, np.exp(right_side), rtol=1e-12)
+
+
+def test_overlap_of_elements_is_seen_when_the_pattern_is_known(rng):
+    memory = rng.standard_normal(12).astype(np.float32)
+    for _ in range(2):
+        kernels.exp(memory[:4], memory[4:8])
+        kernels.exp(memory[:4], memory[:4])
+    before = memory.copy()
+    with pytest.raises(ShapeError, match="share memory"):
+        kernels.exp(memory[3:7], memory[4:8])
+    assert np.array_equal(memory, before)
 
 
 def test_numbers_count_as_part_of_a_pattern(rng):

@@ -9,7 +9,7 @@ from fastnn.kernels import EPILOGUES, KERNELS, _host, run
 from fastnn.kernels._registry import as_record
 
 from fastnn import kernels
-from fastnn.errors import DTypeError, ShapeError
+from fastnn.errors import ArgumentError, DTypeError, ShapeError
 
 DTYPES = [np.float32, np.float64]
 SIZES = [
@@ -314,3 +314,33 @@ def test_results_without_contiguous_rows_or_columns_are_refused():
     turned = np.zeros((1, 5, 3), np.float32).swapaxes(1, 2)
     kernels.gemm(turned, a, b, turned, turned, 1.0, 0.0, 0)
     assert (turned == 4).all()
+
+
+def test_operands_that_a_product_would_misread_are_refused():
+    rng = np.random.default_rng(9)
+    a, b, c = (rng.normal(size=s).astype(np.float32) for s in ((1, 4, 4), (1, 4, 4), (1, 4, 4)))
+    row, column = (np.broadcast_to(rng.normal(size=s).astype(np.float32), c.shape) for s in (4, (4, 1)))
+    add = EPILOGUES.index("add")
+    kernels.gemm(c, a, b, c, c.copy(), 1.0, 0.0, add)
+    before = a.copy(), c.copy()
+    for operands, error, message in (
+        ((c, a, b, c, c.swapaxes(1, 2).copy().swapaxes(1, 2), 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
+        ((c, a, b, c, column, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
+        ((c.swapaxes(1, 2), a, b, b, row, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
+        ((c, a, b, c, b, 1.0, 0.0, len(EPILOGUES)), ArgumentError, "epilogue must be"),
+        ((c, a, b, c, b, 1.0, 0.0, -1), ArgumentError, "epilogue must be"),
+        ((a, a, b, b, b, 1.0, 0.0, 0), ShapeError, "c and a must not share memory"),
+        ((b, a, b, a, a, 1.0, 0.0, 0), ShapeError, "c and b must not share memory"),
+        ((c, a, b, c[:, ::-1], b, 1.0, 1.0, 0), ShapeError, "c and base must not share memory unless"),
+        ((c, a, b, b, c.swapaxes(1, 2), 1.0, 1.0, 0), ShapeError, "c and extra must not share memory unless"),
+    ):
+        with pytest.raises(error, match=message):
+            kernels.gemm(*operands)
+        assert np.array_equal(a, before[0])
+        assert np.array_equal(c, before[1])
+    with pytest.raises(ShapeError, match="must not repeat memory"):
+        kernels.matmul(np.lib.stride_tricks.as_strided(c[0], (4, 4), (0, 4), writeable=True), a[0], b[0])
+    kernels.gemm(c, a, b, c, row, 1.0, 0.0, add)
+    assert_close(c, a.astype(np.float64) @ b + row, np.float32, 4)
+    kernels.gemm(c.swapaxes(1, 2), a, b, b, column, 1.0, 0.0, add)
+    assert_close(c.swapaxes(1, 2), a.astype(np.float64) @ b + column, np.float32, 4)
