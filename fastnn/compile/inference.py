@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,35 +13,46 @@ from ..errors import DTypeError, ShapeError
 from ..kernels import get_backend
 from ..nn import Module
 from ..tensor import Array, Tensor, as_array, no_grad, to_array
+from .constants import Constants
 from .feeding import fed_dtype, feed
+from .passes.memory_plan import Bytes
 from .plan import Plan
 from .recording import Recording, recording
+from .snapshot import snapshot
 
 KEPT_PLANS = 16  # batch shapes whose plans a thread keeps
 
-_recording_lock = threading.Lock()  # recording puts the model into evaluation mode for a moment
-
 
 class _Plans(threading.local):
-    """The plans of one thread: by the shapes and dtypes of all inputs, and, ready to run, by the shape of a single one."""
+    """The plans of one thread: by the shapes and dtypes of all inputs, and, ready to run, by the shape of a single one.
+
+    They work in one arena.
+    """
 
     def __init__(self) -> None:
+        self.arena: Bytes | None = None
         self.by_kinds: dict[Any, Plan] = {}
         self.by_shape: dict[tuple[int, ...], tuple[Callable[..., bool], Callable[[Array], None], Array]] = {}
+
+    def clear(self) -> None:
+        """Forget all plans."""
+        self.by_kinds.clear()
+        self.by_shape.clear()
 
 
 class InferenceModel:
     """A model's forward pass in evaluation mode as a program; calling it with arrays returns arrays.
 
-    Any number of threads may call it at once, each works in an arena of its own.
+    Layers, settings and mode are those of the moment of its making; what happens to the model later changes nothing, nor does recording
+    touch the model. Any number of threads may call it at once: they share the weights, and each works in an arena of its own.
 
     Parameters
     ----------
     model
         What to compute.
     live
-        True: the program reads the weights where the model has them, so that it follows further training. False: it holds a copy of
-        them, which lets it put normalisation into the weights and lay these out for speed.
+        True: the program reads the weights where the model has them, so that it follows further training, and what becomes of the layers.
+        False: it holds a copy of them, which lets it put normalisation into the weights and lay these out for speed.
 
     Raises
     ------
@@ -51,10 +63,18 @@ class InferenceModel:
     def __init__(self, model: Module, live: bool = False) -> None:
         if not isinstance(model, Module):
             raise DTypeError(f"model must be a module, got {type(model).__name__}")
-        self.model = model
         self.live = live
         self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-        self._state = [(p, p.data if live else p.data.copy()) for p in (*model.parameters(), *model.buffers())]
+        self._followed = model if live else None
+        self._lock = threading.Lock()  # what is made of the weights is made once
+        self._take(model)
+
+    def _take(self, model: Module) -> None:
+        """Forget all programs; those to come are of the model as it is now."""
+        self._parts = _parts(model) if self.live else []
+        self._model = snapshot(model, self.live)
+        self._state = [t.data for t in (*self._model.parameters(), *self._model.buffers())]
+        self._constants = Constants(self._state)
         self._plans = _Plans()
 
     def __call__(self, *inputs: Any) -> Any:
@@ -65,9 +85,8 @@ class InferenceModel:
         ShapeError, DTypeError
             If the inputs do not fit the model.
         """
-        if self.live and any(p.data is not data for p, data in self._state):  # an optimiser has moved them into its buffer
-            self._state = [(p, p.data) for p, _ in self._state]
-            self._plans = _Plans()
+        if self._followed is not None and not _same(_parts(self._followed), self._parts):
+            self._take(self._followed)
         if len(inputs) == 1 and type(x := inputs[0]) is np.ndarray and x.dtype == self.dtype:
             ready = self._plans.by_shape.get(x.shape)
             if ready is not None:
@@ -88,42 +107,41 @@ class InferenceModel:
         return self._plan(tuple(np.asarray(x) for x in inputs))
 
     def _plan(self, values: tuple[Array, ...]) -> Plan:
-        plans = self._plans.by_kinds
+        plans = self._plans
         key = tuple([(v.shape, v.dtype) for v in values])
-        plan = plans.get(key)
+        plan = plans.by_kinds.get(key)
         if plan is None:
             if not values:
                 raise ShapeError("a compiled model needs at least one input, got none")
-            plan = Plan(self._record(values), fold=not self.live)
-            if len(plans) >= KEPT_PLANS:
+            with self._lock:
+                plan = Plan(self._record(values), plans.arena, fold=not self.live)
+            if plan.arena is not plans.arena or len(plans.by_kinds) >= KEPT_PLANS:  # what lies in a smaller arena is recorded anew
                 plans.clear()
-                self._plans.by_shape.clear()
-            plans[key] = plan
+                plans.arena = plan.arena
+            plans.by_kinds[key] = plan
             if len(plan.outputs) == 1 and plan.program.moving is not None and values[0].dtype == self.dtype:
                 output = plan.outputs[0]
-                self._plans.by_shape[values[0].shape] = plan.program.short(output), plan.program.run_on, output
+                plans.by_shape[values[0].shape] = plan.program.short(output), plan.program.run_on, output
         return plan
 
     def _record(self, values: tuple[Array, ...]) -> Recording:
         kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input") for v in values]
         inputs = [Tensor(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
-        with _recording_lock:
-            modes = [(m, m.training) for m in self.model.modules()]
-            current = [(p, p.data) for p, _ in self._state]
-            self.model.eval()
-            try:
-                for p, data in self._state:
-                    p.data = data
-                with recording([data for _, data in self._state]) as found, no_grad():
-                    found.inputs = [t.data for t in inputs]
-                    result = self.model(*inputs)
-                    found.outputs = [t.data for t in (result if isinstance(result, (tuple, list)) else (result,))]
-            finally:
-                for p, data in current:
-                    p.data = data
-                for module, training in modes:
-                    module.training = training
+        with recording(self._state) as found, no_grad():
+            found.constants = self._constants
+            found.inputs = [t.data for t in inputs]
+            result = self._model(*inputs)
+            found.outputs = [t.data for t in (result if isinstance(result, (tuple, list)) else (result,))]
         return found
+
+
+def _parts(model: Module) -> list[Any]:
+    """The layers of a model, and where its parameters and buffers are."""
+    return [*model.modules(), *(t.data for t in (*model.parameters(), *model.buffers()))]
+
+
+def _same(some: list[Any], others: list[Any]) -> bool:
+    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
 def compile_inference(model: Module) -> InferenceModel:

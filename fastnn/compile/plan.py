@@ -74,6 +74,7 @@ class Plan:
         recording.guards = [(a, check) for a, check in recording.guards if id(root(a)) in known]
         for improve in INFERENCE_PASSES if fold else PASSES:
             improve(recording)
+        recording.constants.settle(recording.instructions)
         self.arena, self.needed = plan_memory(recording, arena)
         self.recording = recording
         self.inputs: list[Array] = recording.inputs

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..kernels import Instruction
 from ..tensor import Array, mode
+from .constants import Constants
 from .memory import Range, extent, moved, root, touching
 
 Roots: TypeAlias = dict[int, Array]  # arrays that own memory, by id
@@ -32,6 +33,8 @@ class Recording:
         Arrays that live longer than the program: parameters, buffers, optimiser state.
     guards
         Arrays whose values eager code would have checked, each with the function that checks them.
+    constants
+        What passes compute from weights that stay as they are.
     """
 
     instructions: list[Instruction] = field(default_factory=list)
@@ -39,6 +42,7 @@ class Recording:
     outputs: list[Array] = field(default_factory=list)
     state: list[Array] = field(default_factory=list)
     guards: list[tuple[Array, Callable[[Array], None]]] = field(default_factory=list)
+    constants: Constants = field(default_factory=Constants, repr=False)
     _roots: dict[int, tuple[Instruction, Roots, Roots]] = field(default_factory=dict, repr=False)
     _extents: dict[int, tuple[Instruction, list[Range], list[Range]]] = field(default_factory=dict, repr=False)
 

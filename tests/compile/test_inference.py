@@ -1,13 +1,19 @@
 """Compiled inference gives what the model gives in evaluation mode."""
 
+import gc
 import threading
+import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 import fastnn
 from fastnn import nn
+from fastnn.compile import InferenceModel
+from fastnn.compile.memory import address, root
 from fastnn.errors import ShapeError
+from fastnn.nn import functional as F
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(40, 12))
@@ -97,6 +103,128 @@ def test_several_threads_may_call_at_once():
     assert not wrong
 
 
+def wide_model():
+    """Weights in panels, weights with a rest of columns, small ones, folded ones, and one that is computed from a parameter."""
+
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return F.linear(x, self.weight * 2.0, self.bias)
+
+    fastnn.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Linear(12, 512), nn.ReLU(), nn.Linear(512, 515), nn.BatchNorm1d(515), nn.ReLU(), Doubled(515, 512), nn.Linear(512, 4)),
+        *(nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 32, 2), nn.BatchNorm2d(32), nn.Flatten()),
+    )
+
+
+def weights(plan):
+    """Where the weights of a program lie."""
+    return {address(i.operands[2]) for i in plan.program.instructions if i.kernel in ("gemm", "conv2d")}
+
+
+def test_all_batch_sizes_and_threads_share_the_weights_and_each_thread_has_an_arena():
+    infer = fastnn.compile_inference(wide_model())
+    found = {}
+
+    def work(name):
+        found[name] = [infer.plan(np.zeros((size, 12), np.float32)) for size in (300, 1, 7)]
+
+    work("here")
+    there = threading.Thread(target=work, args=("there",))
+    there.start()
+    there.join()
+    assert len(weights(found["here"][0])) == 6  # three small ones, two in panels and what fills none of them
+    for plans in found.values():
+        assert all(weights(plan) == weights(found["here"][0]) for plan in plans)
+        assert len({id(plan.arena) for plan in plans}) == 1
+    assert found["here"][0].arena is not found["there"][0].arena
+
+
+def test_a_new_batch_size_costs_no_weights_and_a_larger_arena_replaces_the_smaller_one():
+    x = np.zeros((64, 12), np.float32)
+    infer = fastnn.compile_inference(wide_model())
+    infer(x[:1])
+    small = weakref.ref(root(infer.plan(x[:1]).arena))
+    gc.collect()
+    tracemalloc.start()
+    for size in range(2, 12):
+        infer(x[:size])
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert small() is None
+    assert kept < 512 * 512 * 4  # one of the weights
+    assert len({id(infer.plan(x[:size]).arena) for size in (11, 3, 8)}) == 1
+
+
+def replace_layer(model):
+    model[2] = nn.Tanh()
+
+
+def replace_parameter(model):
+    model[0].weight = nn.Parameter(np.zeros((16, 12), np.float32))
+
+
+def change_setting(model):
+    model[6].negative_slope = 3.0
+
+
+def change_statistics(model):
+    model.train()(X.astype(np.float32) * 5)
+
+
+def append_layer(model):
+    model.append(nn.Softplus())
+
+
+CHANGES = [replace_layer, replace_parameter, change_setting, change_statistics, append_layer]
+
+
+def changing_model():
+    fastnn.manual_seed(0)
+    layers = (nn.Linear(12, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 8), nn.LayerNorm(8), nn.LeakyReLU(0.1))
+    return nn.Sequential(*layers, nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_becomes_of_the_model_later_changes_nothing_at_any_batch_size(change):
+    model, x = changing_model(), X.astype(np.float32)
+    expected = evaluated(model, x)
+    infer = fastnn.compile_inference(model)
+    infer(x[:4])
+    change(model)
+    assert abs(evaluated(model, x) - expected).max() > 1e-3
+    for size in (4, 5):
+        np.testing.assert_allclose(infer(x[:size]), expected[:size], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [c for c in CHANGES if c is not change_setting])
+def test_a_live_program_follows_layers_and_values_at_all_batch_sizes(change):
+    model, x = changing_model(), X.astype(np.float32)
+    infer = InferenceModel(model, live=True)
+    infer(x[:4])
+    change(model)
+    for size in (4, 5):
+        np.testing.assert_allclose(infer(x[:size]), evaluated(model, x)[:size], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_recording_leaves_the_model_alone(live):
+    seen = []
+
+    class Watching(nn.Sequential):
+        def forward(self, x):
+            seen.append((model.training, model[0].training, model[0].weight.data is weight, self.training))
+            return super().forward(x)
+
+    model = Watching(nn.Linear(12, 3))
+    weight = model[0].weight.data
+    infer = InferenceModel(model, live)
+    for size in (1, 2):
+        infer(X[:size])
+    assert seen == [(True, True, True, False)] * 2
+
+
 def test_several_inputs_and_outputs():
     class Pair(nn.Module):
         def __init__(self):
@@ -119,8 +247,6 @@ def test_inputs_that_do_not_fit_are_refused():
 
 
 def test_a_live_program_follows_training_and_moved_parameters():
-    from fastnn.compile import InferenceModel
-
     model = model_with_everything(np.float32)
     x = X.astype(np.float32)
     live = InferenceModel(model, live=True)

@@ -1,4 +1,4 @@
-"""Constants: what depends on weights alone is computed once, normalisation moves into the weights before it, weights are laid out."""
+"""Constants: what depends on weights alone is computed once, and normalisation moves into the weights before it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from ...kernels import KERNELS, Instruction
 from ...tensor import Array
-from ..memory import root, same_items
+from ..constants import Constants
+from ..memory import as_bytes, root
 from ..recording import Recording
 
 
@@ -16,7 +17,6 @@ def fold_constants(recording: Recording) -> None:
     """Compute what is the same in every run, now; for programs whose weights do not change."""
     _evaluate(recording)
     _fold_normalisation(recording)
-    _lay_out_weights(recording)
 
 
 def _variable(recording: Recording) -> set[int]:
@@ -33,13 +33,19 @@ def _evaluate(recording: Recording) -> None:
         for instruction in recording.instructions:
             if any(id(root(a)) in changing for a in (*instruction.inputs, *instruction.outputs)):
                 changing |= {id(root(a)) for a in instruction.outputs}
-    kept = []
+    kept: list[Instruction] = []
+    computed: dict[int, Array] = {}
     for instruction in recording.instructions:
         if any(id(root(a)) in changing for a in instruction.outputs):
             kept.append(instruction)
         else:
             KERNELS[instruction.kernel].twin(*instruction.operands)
+            computed |= recording.roots(instruction)[0]
     recording.instructions = kept
+    uses = recording.uses()
+    for key, whole in computed.items():
+        if key in uses:
+            recording.relocate(whole, as_bytes(_shared(recording.constants, whole)))
 
 
 def _fold_normalisation(recording: Recording) -> None:
@@ -57,52 +63,40 @@ def _fold_normalisation(recording: Recording) -> None:
             continue
         scale = weight / np.sqrt(var + eps)
         before = recording.instructions[producer]
-        folded = FOLDS[before.kernel](before.operands, y, x.shape, scale, bias - mean * scale, variable)
+        folded = FOLDS[before.kernel](recording.constants, before.operands, y, x.shape, scale, bias - mean * scale, variable)
         if folded is not None:
             recording.instructions[n] = Instruction(before.kernel, folded)
             dropped.add(producer)
     recording.instructions = [i for n, i in enumerate(recording.instructions) if n not in dropped]
 
 
-def _fold_into_gemm(operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]) -> Any:
+def _fold_into_gemm(
+    constants: Constants, operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]
+) -> Any:
     """The product whose columns are multiplied by `scale` and moved by `shift`, written to y; None where it cannot be."""
     c, a, b, base, extra, alpha, beta, epilogue = operands
     plain = epilogue == 0 and (beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0))
     if not plain or not c.size or (*c.shape, 1) != (1, *shape) or id(root(b)) in variable:
         return None
-    offset = (beta * base[0, 0] if beta else 0) * scale + shift
-    base = np.broadcast_to(offset.astype(c.dtype), c.shape)
-    return y.reshape(c.shape), a, np.ascontiguousarray(b * scale), base, extra, alpha, 1.0, 0
+    base = np.broadcast_to(_shared(constants, ((beta * base[0, 0] if beta else 0) * scale + shift).astype(c.dtype)), c.shape)
+    scaled = constants.made("columns scaled", lambda: np.multiply(b, scale, order="C"), b, scale)
+    return y.reshape(c.shape), a, scaled, base, extra, alpha, 1.0, 0
 
 
-def _fold_into_convolution(operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]) -> Any:
+def _fold_into_convolution(
+    constants: Constants, operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]
+) -> Any:
     """The convolution whose output channels are multiplied by `scale` and moved by `shift`, written to y; None where it cannot be."""
     result, x, weight, bias, *others = operands
     if result.shape[:2] != shape[:2] or id(root(weight)) in variable or id(root(bias)) in variable:
         return None
-    return y.reshape(result.shape), x, weight * scale[:, None, None, None], bias * scale + shift, *others
+    scaled = constants.made("channels scaled", lambda: weight * scale[:, None, None, None], weight, scale)
+    return y.reshape(result.shape), x, scaled, _shared(constants, bias * scale + shift), *others
+
+
+def _shared(constants: Constants, values: Array) -> Array:
+    """These values, or the same ones of another program."""
+    return constants.made("value", lambda: values, values)
 
 
 FOLDS = {"gemm": _fold_into_gemm, "conv2d": _fold_into_convolution}
-
-
-def _lay_out_weights(recording: Recording) -> None:
-    """Constant right-hand sides of products become row-contiguous, once: the product then reads them where they lie."""
-    variable = _variable(recording)
-    copies: list[tuple[Array, Array]] = []
-
-    def laid_out(b: Array) -> Array:
-        for old, new in copies:
-            if same_items(old, b):
-                return new
-        copies.append((b, np.ascontiguousarray(b)))
-        return copies[-1][1]
-
-    def change(instruction: Instruction) -> Instruction:
-        if instruction.kernel != "gemm" or id(root(instruction.operands[2])) in variable:
-            return instruction
-        operands: list[Any] = list(instruction.operands)
-        operands[2] = laid_out(operands[2])
-        return Instruction("gemm", tuple(operands))
-
-    recording.instructions = [change(i) for i in recording.instructions]

@@ -1,12 +1,15 @@
-"""Weights in panels: large constant right-hand sides of products lie as the tiles of a product read them, one item behind the other."""
+"""Weights as products read them: large constant right-hand sides lie in panels, one item behind the other, all others row by row."""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ...kernels import Instruction, _host
 from ...tensor import Array
-from ..memory import root, same_items
+from ..memory import root
 from ..recording import Recording
 from .memory_plan import new_arena
 
@@ -16,46 +19,49 @@ LARGE = 256 << 10  # bytes of a right-hand side that no longer stays in a cache 
 def pack_weights(recording: Recording) -> None:
     """Replace products with large constant weights by batches of products with their panels, which share the left-hand side.
 
-    Columns that fill no panel become a product of their own.
+    Columns that fill no panel become a product of their own. Smaller weights become row-contiguous.
     """
     written = [a for i in recording.instructions for a in i.outputs]
     variable = {id(root(a)) for a in (*recording.inputs, *written)}
-    packed: list[tuple[Array, Array]] = []
+    made = recording.constants.made
 
-    def panels_of(b: Array) -> Array:
-        for old, new in packed:
-            if same_items(old, b):
-                return new
-        panels = _panels(b)
-        memory = new_arena(panels.nbytes).view(b.dtype).reshape(panels.shape)  # no vector of which lies in two cache lines
-        memory[...] = panels
-        packed.append((b, memory))
-        return memory
+    def by_rows(operands: tuple[Any, ...]) -> Instruction:
+        c, a, b, *others = operands
+        return Instruction("gemm", (c, a, made("rows", lambda: np.ascontiguousarray(b), b), *others))
 
     instructions: list[Instruction] = []
     for instruction in recording.instructions:
-        if not _fits(instruction, variable):
+        if instruction.kernel != "gemm" or id(root(instruction.operands[2])) in variable:
             instructions.append(instruction)
+            continue
+        if not _fits(instruction):
+            instructions.append(by_rows(instruction.operands))
             continue
         c, a, b, base, extra, *numbers = instruction.operands
         whole = c.shape[2] // _width(c) * _width(c)
         across = [x[:, :, :whole] for x in (c, b, base, extra)]
         left = np.broadcast_to(a, (whole // _width(c), *a.shape[1:]))
-        c_panels, base_panels, extra_panels = (_panels(x) for x in (across[0], *across[2:]))
-        instructions.append(Instruction("gemm", (c_panels, left, panels_of(across[1]), base_panels, extra_panels, *numbers)))
+        c_panels, b_panels, base_panels, extra_panels = (_panels(x) for x in across)
+        b_panels = made("panels", partial(_aligned, b_panels), b_panels)
+        instructions.append(Instruction("gemm", (c_panels, left, b_panels, base_panels, extra_panels, *numbers)))
         if whole < c.shape[2]:
             c, b, base, extra = (x[:, :, whole:] for x in (c, b, base, extra))
-            instructions.append(Instruction("gemm", (c, a, np.ascontiguousarray(b), base, extra, *numbers)))
+            instructions.append(by_rows((c, a, b, base, extra, *numbers)))
     recording.instructions = instructions
 
 
-def _fits(instruction: Instruction, variable: set[int]) -> bool:
-    """Whether an instruction is a single product with a large constant right-hand side, whose result and base lie row by row."""
-    if instruction.kernel != "gemm":
-        return False
+def _fits(instruction: Instruction) -> bool:
+    """Whether a product is a single one with a large right-hand side, whose result and base lie row by row."""
     c, _, b, base, _, _, beta, _ = instruction.operands
     wide = len(c) == 1 and c.shape[2] >= 2 * _width(c) and b.nbytes >= LARGE
-    return wide and id(root(b)) not in variable and all(x.strides[2] == x.itemsize for x in (c, base if beta else c))
+    return wide and all(x.strides[2] == x.itemsize for x in (c, base if beta else c))
+
+
+def _aligned(panels: Array) -> Array:
+    """A copy of panels of which no vector lies in two cache lines."""
+    memory = new_arena(panels.nbytes).view(panels.dtype).reshape(panels.shape)
+    memory[...] = panels
+    return memory
 
 
 def _width(x: Array) -> int:
