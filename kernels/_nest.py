@@ -150,8 +150,10 @@ class _Nest:
         self.most = I64(PIECE)
         for name in self.formula.singles:
             self.most = b.select(self.repeats[name], self.most, I64(1))
+        self.in_place: dict[str, ir.Value] = {}  # operands whose items need not be gathered, whatever those of others do
         for name, a in self.arrays.items():
             contiguous = b.icmp_signed("==", self.strides[name], I64(a.bytes))
+            self.in_place[name] = contiguous if self.masks and name not in self.formula.singles else ir.Constant(ir.IntType(1), 0)
             if name in self.formula.singles:
                 contiguous = self.repeats[name]
             elif name not in self.outputs:
@@ -203,13 +205,15 @@ class _Nest:
             with b.if_then(b.not_(straight), likely=False):
                 for name in self.formula.arguments:
                     if name in self.arrays and name not in self.formula.singles:
-                        self._move(name, self.buffers[name], self.size(name), here[name], self.strides[name], some)
-            whole = b.and_(b.add(some, I64(self.width - 1)), I64(-self.width))
-            at = {n: b.select(straight, base, self.buffers[n]) for n, base in bases.items()}
+                        gathered = b.select(self.in_place[name], I64(0), some)
+                        self._move(name, self.buffers[name], self.size(name), here[name], self.strides[name], gathered)
+            whole = some if self.masks else b.and_(b.add(some, I64(self.width - 1)), I64(-self.width))
+            at = {n: b.select(straight, base, b.select(self.in_place[n], here[n], self.buffers[n])) for n, base in bases.items()}
             self._piece(at, b.select(straight, self.direct, whole), straight)
             with b.if_then(b.not_(straight), likely=False):
                 for name in self.outputs:
-                    self._move(name, here[name], self.strides[name], self.buffers[name], self.size(name), some)
+                    scattered = b.select(self.in_place[name], I64(0), some)
+                    self._move(name, here[name], self.strides[name], self.buffers[name], self.size(name), scattered)
             b.store(b.add(start, b.select(straight, self.direct, some)), done)
 
     def size(self, name: str) -> ir.Value:

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from . import _host
 from ._compiler import subroutine
-from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, splat
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, prefetch, splat
 
 SHIFTS = 9  # the places of a 3x3 kernel
 # Where there is room, two channels, so that a step does more products than loads; LLVM loads all gradients of a step at once.
@@ -36,6 +36,7 @@ class _ShiftTile(Mover):
         totals = [cgutils.alloca_once_value(b, zero) for _ in range(self.channels * SHIFTS)]
         shifts = [b.load(self.at(b.add(operands["shifts"], I64(8 * s)), I64)) for s in range(SHIFTS)]
         step = self.vector.count * self.bytes
+        ahead = b.mul(operands["x_plane"], I64(self.channels))
         with cgutils.for_range(b, operands["images"], intp=I64) as image, cgutils.for_range(b, operands["rows"], intp=I64) as row:
             x, dy = (
                 b.add(b.add(operands[n], b.mul(image.index, operands[f"{n}_image"])), b.mul(row.index, operands[f"{n}_row"]))
@@ -45,6 +46,8 @@ class _ShiftTile(Mover):
             places = [b.add(dy, shift) for shift in shifts]
             with cgutils.for_range(b, operands["cols"], intp=I64) as col:
                 at, here = b.mul(col.index, I64(self.bytes)), b.mul(col.index, I64(step))
+                for p in planes:  # what the next tile reads: planes are too short for the CPU to foresee it
+                    prefetch(b, self.at(b.add(b.add(p, ahead), at), self.item), level=2)
                 pixels = [V(b, splat(b, b.load(self.at(b.add(p, at), self.item)), self.vector.count)) for p in planes]
                 gradients = [V(b, self.load(b.add(p, here), None)) for p in places]
                 for i, total in enumerate(totals):
