@@ -50,6 +50,7 @@ class Epoch:
         self.cursor = np.zeros(2, np.int64)
         self.losses = np.zeros(sum(steps for _, steps in plans))
         self.stretches = [Stretch(plan, self._program(plan), steps, plan.examples) for plan, steps in plans]
+        self.at_a_time = [1] * len(plans)  # steps of each stretch that one call is known to be good for
 
     def fits(self, plans: Sequence[tuple[Plan, int]], data: tuple[Array, ...], outputs: Array | None, ahead: bool) -> bool:
         """Whether this is the epoch of these plans over the very same memory, with or without a schedule that is worked out ahead."""

@@ -45,9 +45,10 @@ def replay(epoch: Epoch, optimizer: Optimizer, report: Report | None, scheduler:
     """
     progress = _Progress(report)
     with interrupts_deferred() as deliver_interrupt:
-        for number, stretch in enumerate(epoch.stretches, 1):
-            left, most = stretch.steps, 1
+        for number, stretch in enumerate(epoch.stretches):
+            left = stretch.steps
             while left:
+                most = epoch.at_a_time[number]
                 count, failure = min(left, most if scheduler is None or epoch.ahead is not None else 1), None
                 if epoch.ahead is not None:
                     count, failure = epoch.ahead.look(scheduler, count)
@@ -56,11 +57,11 @@ def replay(epoch: Epoch, optimizer: Optimizer, report: Report | None, scheduler:
                 stretch.program.run(count)
                 seconds = time.perf_counter() - start
                 left -= count
-                progress.add(stretch.size, epoch.losses[first : first + count], last=not left and number == len(epoch.stretches))
+                progress.add(stretch.size, epoch.losses[first : first + count], last=not left and stretch is epoch.stretches[-1])
                 if failure is not None:
                     raise failure
                 if scheduler is not None:
                     scheduler.step()
                     optimizer.sync()
-                most = max(1, min(2 * most, int(count * SECONDS_AT_A_TIME / max(seconds, 1e-9))))
+                epoch.at_a_time[number] = max(1, min(2 * most, int(count * SECONDS_AT_A_TIME / max(seconds, 1e-9))))
                 deliver_interrupt()

@@ -70,6 +70,16 @@ def test_reports_come_at_most_every_100_ms_and_at_the_end(seconds_per_step, sche
     assert sum(rows * loss for _, rows, loss in reports) == pytest.approx((losses * sizes).sum())
 
 
+def test_an_epoch_takes_as_many_steps_at_a_time_as_the_one_before_could(monkeypatch):
+    step, _ = build()
+    clock = Clock(monkeypatch, 1e-4)
+    step.run_epoch(X, LABELS, 2)
+    first, clock.runs = clock.runs, []
+    step.run_epoch(X, LABELS, 2)
+    assert first[:4] == [1, 2, 4, 8]
+    assert clock.runs == [500] * 4 + [1]
+
+
 SCHEDULES = {
     "one_cycle": (
         lambda groups: optim.Adam(groups),
