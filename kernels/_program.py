@@ -218,7 +218,7 @@ class Program:
             x, y = np.zeros_like(self.moving), np.zeros_like(result)
             given = [a.reshape(-1) for a in (y, x, self.moving, result)]
             call = ready.entry_address, ctypes.addressof(ready.call)
-            replay.learn((y, x), ANSWER, False, (*given, *call), origins=(0, 1))
+            replay.learn((y, x), ANSWER, False, (*given, *call), origins=(0, 1), apart=(1,))
         return replay.short
 
     def run(self, repeat: int = 1) -> None:
