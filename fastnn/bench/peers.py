@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -44,6 +45,14 @@ def torch(threads: int) -> Any:
     module = _module("torch")
     limit(threads)
     return module
+
+
+def check_compiler(quick: bool) -> None:
+    """Raise AbsentError where PyTorch shall not, or cannot, compile a model."""
+    if quick:
+        raise AbsentError("not in a quick run")
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        raise AbsentError("needs a C++ compiler")
 
 
 def sklearn(threads: int) -> Any:

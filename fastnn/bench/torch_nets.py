@@ -34,9 +34,14 @@ def lenet5(torch: Any) -> Any:
     )
 
 
-def resnet20(torch: Any) -> Any:
-    """ResNet-20 for 32x32 images with shortcuts without parameters. He et al. 2016, section 4.2."""
-    return _resnet(torch, stem=(3, 1, 1), pool=False, widths=(16, 32, 64), blocks=3, outputs=10, projection=False)
+def resnet20(torch: Any, blocks: int = 3) -> Any:
+    """ResNet-20 for small images with shortcuts without parameters. He et al. 2016, section 4.2."""
+    return _resnet(torch, stem=(3, 1, 1), pool=False, widths=(16, 32, 64), blocks=blocks, outputs=10, projection=False)
+
+
+def resnet8(torch: Any) -> Any:
+    """The smallest net of that kind."""
+    return resnet20(torch, blocks=1)
 
 
 def resnet18(torch: Any) -> Any:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from fastnn.kernels._peak import STEPS_IN_TURN, Steps
 
-from fastnn import get_num_threads, kernels, no_grad, use_backend
+from fastnn import compile_training, get_num_threads, kernels, no_grad, optim, use_backend
 from fastnn.bench import nets, startup
 from fastnn.bench.case import OURS, Case, Contestant, Setting, misfit
-from fastnn.bench.cases import SOURCES, cases
+from fastnn.bench.cases import SOURCES, cases, convolution
 from fastnn.bench.run import build, matching, run
 from fastnn.bench.timing import Effort
 
@@ -33,6 +33,55 @@ def test_peers_that_are_installed_agree_on_one_case_of_each_group():
         ready, absent = build(case, QUICK)
         assert "PyTorch" in ready, f"{case.group}: {absent}"
         assert not [who for who, why in absent.items() if why.startswith("wrong")], f"{case.group}: {absent}"
+
+
+@pytest.mark.parametrize("group", ["training step", "inference"])
+def test_peers_that_are_installed_agree_on_a_convolutional_network(group):
+    pytest.importorskip("torch")
+    found = [case for case in CASES if case.group == group and case.name.startswith(nets.TINY_CONVOLUTIONAL.name)]
+    assert found
+    for case in found:
+        ready, absent = build(case, QUICK)
+        assert {"PyTorch", "PyTorch channels last"} <= set(ready), absent
+        assert absent.pop("PyTorch compiled") == "not in a quick run"
+        assert set(absent.values()) <= {"not installed"}
+
+
+@pytest.mark.parametrize(("net", "batch"), convolution.networks(quick=False), ids=lambda value: getattr(value, "name", value))
+def test_measured_convolutions_are_those_of_the_network(net, batch):
+    torch = pytest.importorskip("torch")
+    model, shapes = net.torch_model(torch).eval(), set()
+
+    def note(layer, given, result):
+        _, I, H, W = given[0].shape
+        assert (layer.dilation, layer.groups, W) == ((1, 1), 1, H)
+        shapes.add(convolution.Shape(batch, I, layer.out_channels, H, layer.kernel_size[0], layer.stride[0], layer.padding[0]))
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(note)
+    with torch.no_grad():
+        model(torch.from_numpy(net.data(1)[0]))
+    found = convolution.convolutions(net, batch)
+    assert set(found) == shapes
+    assert [shape.I for shape, inner in found.items() if not inner] == [3]
+    names = {case.name for case in cases("kernels", Setting(threads=1))}
+    assert {f"{shape}{kind}" for shape, inner in found.items() for kind in convolution.KINDS if inner or "input" not in kind} <= names
+
+
+@pytest.mark.parametrize("net", nets.nets(quick=True), ids=lambda net: net.name)
+def test_losses_that_are_compared_show_a_wrong_gradient(net):
+    """Without the gradient of any one matrix or convolution they are others."""
+    [case] = [case for case in CASES if case.group == "training step" and case.name.startswith(f"{net.name},")]
+    reference, x, y = case.reference(), *net.data(net.batch)
+    assert reference[2] < reference[1] < reference[0]
+    for name, parameter in net.model().named_parameters():
+        if parameter.ndim > 1:
+            model = net.model()
+            model.get_parameter(name).requires_grad = False
+            optimizer = optim.Adam([p for p in model.parameters() if p.requires_grad], lr=nets.LR)
+            step = compile_training(model, net.loss, optimizer)
+            assert misfit([step(x, y) for _ in range(3)], reference, case.rtol, case.atol), name
 
 
 @pytest.mark.parametrize("topic", SOURCES)
@@ -69,7 +118,7 @@ def test_descriptions_and_their_floating_point_operations():
     assert nets.mlp((2, 3, 1), "tanh") == (("linear", 2, 3), ("tanh",), ("linear", 3, 1))
 
 
-@pytest.mark.parametrize("net", nets.CONVOLUTIONAL, ids=lambda net: net.name)
+@pytest.mark.parametrize("net", [nets.TINY_CONVOLUTIONAL, *nets.CONVOLUTIONAL], ids=lambda net: net.name)
 def test_twins_of_convolutional_networks_agree(net):
     torch = pytest.importorskip("torch")
     x = net.data(1)[0]

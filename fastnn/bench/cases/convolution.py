@@ -1,4 +1,4 @@
-"""Convolutions of ResNet-20's and ResNet-18's shapes: forward and both gradients."""
+"""All convolutions of ResNet-20 and ResNet-18: forward and both gradients."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import kernels
-from .. import peers
+from ...compile.memory import root
+from ...compile.recording import recording
+from ...tensor import Tensor, no_grad
+from .. import nets, peers
 from ..case import Array, Case, Contestant, Setting
+from ..nets import Net
 
 
 class Shape(NamedTuple):
@@ -33,12 +37,6 @@ class Shape(NamedTuple):
         return f"{self.N}x{self.I}x{self.H}x{self.H} to {self.O}, {self.K}x{self.K} stride {self.stride}"
 
 
-RESNET20 = [Shape(64, 3, 16, 32, 3, 1, 1), Shape(64, 16, 16, 32, 3, 1, 1), Shape(64, 16, 32, 32, 3, 2, 1), Shape(64, 32, 32, 16, 3, 1, 1)]
-RESNET20 += [Shape(64, 32, 64, 16, 3, 2, 1), Shape(64, 64, 64, 8, 3, 1, 1)]
-RESNET18 = [Shape(16, 3, 64, 64, 7, 2, 3), Shape(16, 64, 64, 16, 3, 1, 1), Shape(16, 64, 128, 16, 3, 2, 1), Shape(16, 64, 128, 16, 1, 2, 0)]
-RESNET18 += [Shape(1, c, c, 3584 // c, 3, 1, 1) for c in (64, 128, 256, 512)]
-QUICK_SHAPES = [Shape(2, 3, 4, 8, 3, 1, 1), Shape(1, 4, 4, 6, 3, 2, 1)]
-
 # Our kernel, which of PyTorch's two gradients it is (None for the forward pass), and its arrays: the first is the result.
 KINDS = {
     "": ("conv2d", None, ("y", "x", "weight", "bias", "extra y")),
@@ -47,12 +45,38 @@ KINDS = {
 }
 
 
+def networks(quick: bool) -> tuple[tuple[Net, int], ...]:
+    """The networks whose convolutions are measured, each with its batch."""
+    if quick:
+        return ((nets.TINY_CONVOLUTIONAL, 2),)
+    _, resnet20, resnet18 = nets.CONVOLUTIONAL
+    return (resnet20, resnet20.batch), (resnet18, resnet18.batch), (nets.LARGE_IMAGE, 1)
+
+
+def convolutions(net: Net, batch: int) -> dict[Shape, bool]:
+    """The convolutions of a network in their order, each once, and whether its input needs a gradient, as images themselves do not."""
+    x = np.empty((batch, *net.inputs), np.float32)
+    with recording() as found, no_grad():
+        net.ours()(Tensor(x))
+    shapes: dict[Shape, bool] = {}
+    for kernel, operands in found.instructions:
+        if kernel == "conv2d":
+            _, given, weight, _, _, stride, _, pad, *_ = operands
+            N, I, H, _ = given.shape
+            shape = Shape(N, I, len(weight), H, weight.shape[2], stride, pad)
+            shapes[shape] = shapes.get(shape, False) or root(given) is not x
+    return shapes
+
+
 def cases(setting: Setting) -> Iterator[Case]:
-    """Every shape, as far as its kernels exist."""
-    for shape in QUICK_SHAPES if setting.quick else RESNET20 + RESNET18:
+    """Every convolution of the networks, and those of its gradients that training needs."""
+    shapes: dict[Shape, bool] = {}
+    for net, batch in networks(setting.quick):
+        shapes |= convolutions(net, batch)
+    for shape, inner in shapes.items():
         data = cache(partial(_data, shape))
         for suffix, (kernel, which, names) in KINDS.items():
-            if kernel in kernels.KERNELS:
+            if inner or which != 0:
                 yield _case(f"{shape}{suffix}", shape, kernel, which, names, data, setting)
 
 

@@ -36,6 +36,9 @@ def _case(net: Net, batch: int, setting: Setting) -> Case:
     }
     if net.layers is not None:
         contestants["JAX"] = partial(_jax, net, batch, setting)
+    else:
+        contestants["PyTorch channels last"] = partial(_torch, net, batch, setting, channels_last=True)
+        contestants["PyTorch compiled"] = partial(_torch, net, batch, setting, compiled=True)
     return Case(
         group="inference",
         name=f"{net.name}, batch {batch}",
@@ -65,13 +68,19 @@ def _ours(net: Net, batch: int) -> Contestant:
     return Contestant(call, call)
 
 
-def _torch(net: Net, batch: int, setting: Setting, traced: bool = False) -> Contestant:
+def _torch(net: Net, batch: int, setting: Setting, traced: bool = False, channels_last: bool = False, compiled: bool = False) -> Contestant:
     x = net.data(batch)[0]
     torch = peers.torch(setting.threads)
+    if compiled:
+        peers.check_compiler(setting.quick)
     model = net.torch_model(torch).eval()
     given = torch.from_numpy(x)
     if traced:
         model = torch.jit.freeze(torch.jit.trace(model, given))
+    if channels_last:
+        model, given = model.to(memory_format=torch.channels_last), given.to(memory_format=torch.channels_last)
+    if compiled:
+        model = torch.compile(model)
 
     def call() -> Any:
         with torch.inference_mode():
