@@ -1,8 +1,8 @@
 """The micro-kernel for operands that both lie along K: a tile of inner products, each summed lane by lane in a register of its own.
 
 Nothing has to be transposed: for each step along K, vectors of some rows of A meet vectors of COLUMNS columns of B, and the lanes of the
-sums are folded at the end. That repays where K is long, or where so few columns would leave most lanes of a vector of C empty. The order
-of a sum follows from K alone, not from the tile in which it stands.
+sums are folded at the end. That repays where so few columns would leave most lanes of a vector of C empty. The order of a sum follows from
+K alone, not from the tile in which it stands.
 """
 
 from __future__ import annotations

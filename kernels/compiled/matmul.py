@@ -8,6 +8,7 @@ among workers, and its order follows from K alone: results are bitwise the same 
 import numpy as np
 
 from .. import _host
+from .._blocks import transpose
 from .._compiler import inlined, subroutine
 from .._epilogue import finish
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
@@ -27,8 +28,8 @@ SLACK = 4096  # what the last panel of a block is overrun by
 FEW_TILES = 4  # so few tiles using a panel do not repay a copy
 PAGE = 4096
 FOLD = 4  # steps along K that take as long as the fold of their sums
-LONG = 32  # steps along K beside which the fold does not matter
 LEVEL_2 = _host.cache_bytes(2)
+COPY, TURN = 3, 5  # cycles for a register of a panel whose items lie crosswise, and for one of a transpose
 
 block_of_a = stack_buffer(A_BLOCK_BYTES + SLACK)
 panels_of_b = stack_buffer(2 * GROUP * B_PANEL_BYTES + SLACK)
@@ -112,11 +113,19 @@ def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_co
 
 
 @inlined
-def along_k_pays(K, N, W, item):
-    """Whether inner products of K terms, N a row, take less time than a transpose of B with tiles that repeat items of A."""
+def inner_pays(N, K, W):
+    """Whether inner products of K terms, so few a row that most lanes of a tile would be empty, take less time than the tile."""
     steps = (K + W - 1) // W
-    few = N <= W and (N + COLUMNS - 1) // COLUMNS * COLUMNS * (steps + FOLD) <= K
-    return few or (steps >= LONG and N * K * item <= LEVEL_2)
+    return N <= W and (N + COLUMNS - 1) // COLUMNS * COLUMNS * (steps + FOLD) <= K
+
+
+@inlined
+def transpose_pays(M, N, K, W, a_crosswise, b_crosswise, added):
+    """Whether C' = B' A' takes less time than C = A B, transposes of operands, base and result included; in cycles."""
+    whole, turned = K * M * ((N + W - 1) // W) // 2, K * N * ((M + W - 1) // W) // 2
+    rest = (M % W) * N + (N % W) * M
+    moved = (1 + added) * (TURN * M * N // W + 2 * rest)
+    return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * COPY * K * N // W
 
 
 def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
@@ -150,6 +159,19 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         c_panel, b_panel, base_panel, extra_panel = c_step, b_step, base_step, extra_step
         N, batch = N * batch, 1
 
+    inner = M > 1 and not turned and not packed and a_col == item and b_row == item and inner_pays(N, K, W)
+    # The transpose of C may be faster to compute: where B lies crosswise and C has few rows, or where its last vectors are nearly empty.
+    flipped = batch == 1 and M > 1 and N > 1 and not (turned or packed or inner) and (beta == 0 or base_col == item)
+    flipped = flipped and M <= FEW_TILES * NR and M * N * item <= A_BLOCK_BYTES and b_col % PAGE != 0
+    flipped = flipped and (M <= NR or K * N * item <= LEVEL_2)
+    flipped = flipped and transpose_pays(M, N, K, W, a_row != item, b_col != item, beta != 0)
+    abuf, buffers = block_of_a(), panels_of_b()
+    out_at, out_row = c_at, c_row
+    if flipped:
+        M, N = N, M
+        a_at, a_row, a_col, b_at, b_row, b_col = b_at, b_col, b_row, a_at, a_col, a_row
+        c_at, c_row, b_panel = abuf, (N + W - 1) // W * W * item, NR * b_col
+
     m_start, m_stop, n_start, n_stop = 0, M, 0, N
     if parts > 1 and M > N:
         m_start, m_stop = M * part // parts, M * (part + 1) // parts
@@ -157,7 +179,11 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         panels = (N + NR - 1) // NR
         n_start, n_stop = panels * part // parts * NR, min(panels * (part + 1) // parts * NR, N)
 
-    if beta != 0 and base_col != item and N > 1:
+    if flipped and beta != 0:
+        beneath = base_at + n_start * base_row + m_start * item
+        transpose(c_at + m_start * c_row + n_start * item, c_row, beneath, base_row, m_stop - m_start, n_stop - n_start, alpha)
+        base_at, base_row = c_at, c_row
+    elif beta != 0 and base_col != item and N > 1:
         # the base repeats along rows or lies crosswise: bring it into C first
         for matrix in range(batch):
             for i in range(m_start, m_stop):
@@ -167,7 +193,6 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         base_at, base_step, base_row = c_at, c_step, c_row
 
     b_rows_contiguous = b_col == item or N == 1
-    inner = M > 1 and not turned and not packed and a_col == item and b_row == item and along_k_pays(K, N, W, item)
     vector = M == 1 and (b_rows_contiguous or (b_row == item and a_col == item))
     pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > (PANELS_IN_CACHE if packed else IN_CACHE))
     pack_a = N > FEW_TILES * NR and M > MR and (a_col >= PAGE or a_row % PAGE == 0 or M * K * item > A_BLOCK_BYTES)
@@ -183,7 +208,6 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         MC = (M + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
     ahead = W * b_col if N * K * item > LEVEL_2 else 0
-    abuf, buffers = block_of_a(), panels_of_b()
     bbuf = buffers
     for _ in range(batch):
         if vector:
@@ -256,11 +280,17 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                                 carried += portion
                             at += depth * PR * item
                             i += rows
-                        if last and epilogue != 0 and epilogue != RELU:
+                        if last and epilogue != 0 and epilogue != RELU and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
                             finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols, alpha)
                     if spare != 0:
                         bbuf = spare
+        if flipped:
+            place, beside = out_at + n_start * out_row + m_start * item, extra_at + n_start * extra_row + m_start * item
+            rows, cols = n_stop - n_start, m_stop - m_start
+            transpose(place, out_row, c_at + m_start * c_row + n_start * item, c_row, rows, cols, alpha)
+            if epilogue != 0 and epilogue != RELU:
+                finished(epilogue, place, out_row, beside, extra_row, rows, cols, alpha)
         c_at += c_step
         a_at += a_step
         b_at += b_step
