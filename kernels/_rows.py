@@ -49,6 +49,7 @@ from ._simd import (
 
 BLOCK = 4096  # items of a row that are added up in the array's own dtype
 DOUBLE = ir.DoubleType()
+LINE = 64  # bytes of a cache line
 
 
 class Fold(NamedTuple):
@@ -171,7 +172,9 @@ class Loop:
 
     def variable(self, type: ir.Type, count: int = 1) -> ir.Value:
         with self.b.goto_entry_block():
-            return self.b.alloca(type, I32(count))
+            at = self.b.alloca(type, I32(count))
+        at.align = LINE  # which makes LLVM align the registers that it spills as well
+        return at
 
     def load(self, pointer: ir.Value, lanes: int, mask: ir.Value | None) -> V:
         return load(self.b, pointer, lanes, mask)

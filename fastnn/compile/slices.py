@@ -6,6 +6,8 @@ Where one instruction after the other works row by row, a worker needs nothing b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +29,9 @@ ROWS = {
     **dict.fromkeys(("avg_pool2d", "avg_pool2d_grad", "adaptive_avg_pool2d", "adaptive_avg_pool2d_grad"), "P"),
 }
 
+# Results of those that hold one row for each several rows of the others: how many stands in the last operand.
+SUMS_OF_ROWS = {"layer_norm_grad": "P", "rms_norm_grad": "P"}
+
 # Kernels that write each result once, and nothing but what follows from their inputs: to do them once more is never noticed.
 REPEATABLE = frozenset({"take_rows", "target_weight", "reduce_sum", "copy", "add", "subtract", "multiply", "divide"})
 MASK_BLOCK = 4  # items of a random mask that come from one block of the generator
@@ -38,25 +43,31 @@ class Slices(NamedTuple):
     Attributes
     ----------
     units
-        For each operand, how many of its rows belong to an example; 0 if every piece uses all of it.
+        For each operand, how many of its rows belong to an example; 0 if every piece uses all of it, a fraction if several share one.
     axis
         The dimension of the rows.
     ordered
         Which operand lists the rows of the others, and is read from a piece's first example on; -1 for none.
     counted
         Which operand is the number of the first row (`first`); -1 for none.
+    grain
+        At whose multiples pieces may begin.
     """
 
     instruction: Instruction
-    units: tuple[int, ...]
+    units: tuple[int | Fraction, ...]
     axis: int = 0
     ordered: int = -1
     counted: int = -1
+    grain: int = 1
 
     def piece(self, start: int, stop: int) -> Instruction:
         """The instruction for the examples from `start` to `stop` - 1."""
         lead = (slice(None),) * self.axis
-        operands = [x[(*lead, slice(start * n, stop * n))] if n else x for x, n in zip(self.instruction.operands, self.units, strict=True)]
+        operands = [
+            x[(*lead, slice(ceil(start * n), ceil(stop * n)))] if n else x
+            for x, n in zip(self.instruction.operands, self.units, strict=True)
+        ]
         if self.ordered >= 0:
             operands[self.ordered] = operands[self.ordered][start:]
         if self.counted >= 0:
@@ -71,8 +82,8 @@ class Slices(NamedTuple):
         x, units = self.instruction.operands[operand], self.units[operand]
         if not units or not x.size or not x.strides[self.axis]:
             return None
-        distance = units * x.strides[self.axis]
-        low, high = extent(x[(*(slice(None),) * self.axis, slice(units))])
+        distance = ceil(units) * x.strides[self.axis]
+        low, high = extent(x[(*(slice(None),) * self.axis, slice(ceil(units)))])
         return (low, distance, low + x.shape[self.axis] // units * distance) if high - low <= distance else None
 
     @property
@@ -82,13 +93,15 @@ class Slices(NamedTuple):
         return all(self.place(k) is not None for k in moving)
 
 
-def by_examples(instruction: Instruction, examples: int) -> Slices | None:
-    """How to cut an instruction into pieces for some of the `examples` of a batch; None where its rows are not examples."""
+def by_examples(instruction: Instruction, examples: int, parts: int = 1) -> Slices | None:
+    """How to cut an instruction into `parts` pieces for as many of the `examples` of a batch each; None where its rows are not examples."""
     y = instruction.operands[0]
     if y.ndim == 1 and len(y) != examples:
         return None  # a flat buffer of parameters: that so many go into it is an accident
     found = slices(instruction, examples)
-    return found if found is not None and found.apart else None
+    if found is None or not found.apart or (found.grain > 1 and examples % (found.grain * parts)):
+        return None
+    return found
 
 
 def slices(instruction: Instruction, examples: int) -> Slices | None:
@@ -117,7 +130,15 @@ def slices(instruction: Instruction, examples: int) -> Slices | None:
         sliced = [getattr(p, "dims", ())[:1] == (ROWS[kernel],) for p in signature.kinds]
     else:
         return None
-    return _sliced(instruction, examples, rows, sliced)
+    found = _sliced(instruction, examples, rows, sliced)
+    return _with_sums(found) if found is not None and kernel in SUMS_OF_ROWS else found
+
+
+def _with_sums(cut: Slices) -> Slices:
+    """The same, with those results that hold one row for each several rows of the others cut as well."""
+    sums = [getattr(p, "dims", ())[:1] == (SUMS_OF_ROWS[cut.instruction.kernel],) for p in KERNELS[cut.instruction.kernel].signature.kinds]
+    units = Fraction(cut.units[0], cut.instruction.operands[-1])
+    return cut._replace(units=tuple([units if summed else n for n, summed in zip(cut.units, sums, strict=True)]), grain=units.denominator)
 
 
 def repeatable(instruction: Instruction) -> bool:

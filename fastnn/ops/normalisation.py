@@ -15,6 +15,19 @@ from ._rules import Shared, either, if_given
 from .elementwise import sqrt
 from .reduce import mean, var
 
+FEWEST_ROWS, MOST_ROWS = 16, 128  # of a sum in single precision
+
+
+def rows_of_a_sum(N: int) -> int:
+    """How many of N rows are added up at a time where gradients of weights are computed row by row, before these sums are.
+
+    N is halved as long as that goes, so that workers who get halves of a batch, or quarters, have whole sums to do.
+    """
+    rows = N
+    while rows % 2 == 0 and rows > max(FEWEST_ROWS, N // MOST_ROWS):
+        rows //= 2
+    return rows if rows <= MOST_ROWS else MOST_ROWS // 2
+
 
 def layer_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """y = (x - mean) / sqrt(var + eps) weight + bias, mean and biased var over the last dimensions of each sample.
@@ -45,15 +58,11 @@ def layer_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, 
     y, mu, rstd = np.empty(x.shape, x.dtype), np.empty(N, x.dtype), np.empty(N, x.dtype)
     run("layer_norm", y.reshape(N, D), mu, rstd, rows, w, b, eps)
 
-    def to_input(y: Tensor, dy: Tensor) -> Tensor:
+    def gradients(dy: Array) -> tuple[Array, ...]:
         dx = np.empty((N, D), x.dtype)
-        run("layer_norm_grad", dx, block(dy.data, (N, D)), rows, w, mu, rstd)
-        return Tensor(dx.reshape(x.shape))
-
-    def to_weight_and_bias(dy: Array) -> tuple[Array, Array]:
-        dweight, dbias = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-        run("layer_norm_weight_grad", dweight.reshape(D), dbias.reshape(D), block(dy, (N, D)), rows, mu, rstd)
-        return dweight, dbias
+        dweights, dbiases = np.empty((2, _sums(N), D), x.dtype)
+        run("layer_norm_grad", dx, dweights, dbiases, block(dy, (N, D)), rows, w, mu, rstd, rows_of_a_sum(N))
+        return dx.reshape(x.shape), *(_total(sums, shape) for sums in (dweights, dbiases))
 
     def normalised() -> tuple[Tensor, Tensor]:
         r = 1.0 / sqrt(var(x, last, keepdims=True, correction=0) + eps)
@@ -64,12 +73,12 @@ def layer_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, 
         return r * (g - mean(g, last, keepdims=True) - xhat * mean(g * xhat, last, keepdims=True))
 
     last = tuple(range(x.ndim - len(shape), x.ndim))
-    shared = Shared(to_weight_and_bias)
+    shared = Shared(gradients)
     return record(
         y,
-        (x, either(to_input, to_input_again)),
-        *if_given(scale, either(shared.rule(0), lambda y, dy: dy * normalised()[0])),
-        *if_given(shift, either(shared.rule(1), lambda y, dy: dy)),
+        (x, either(shared.rule(0), to_input_again)),
+        *if_given(scale, either(shared.rule(1), lambda y, dy: dy * normalised()[0])),
+        *if_given(shift, either(shared.rule(2), lambda y, dy: dy)),
     )
 
 
@@ -98,15 +107,10 @@ def rms_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, ep
     y, rstd = np.empty(x.shape, x.dtype), np.empty(N, x.dtype)
     run("rms_norm", y.reshape(N, D), rstd, rows, w, eps)
 
-    def to_input(y: Tensor, dy: Tensor) -> Tensor:
-        dx = np.empty((N, D), x.dtype)
-        run("rms_norm_grad", dx, block(dy.data, (N, D)), rows, w, rstd)
-        return Tensor(dx.reshape(x.shape))
-
-    def to_weight(y: Tensor, dy: Tensor) -> Tensor:
-        dweight = np.empty(shape, x.dtype)
-        run("rms_norm_weight_grad", dweight.reshape(D), block(dy.data, (N, D)), rows, rstd)
-        return Tensor(dweight)
+    def gradients(dy: Array) -> tuple[Array, ...]:
+        dx, dweights = np.empty((N, D), x.dtype), np.empty((_sums(N), D), x.dtype)
+        run("rms_norm_grad", dx, dweights, block(dy, (N, D)), rows, w, rstd, rows_of_a_sum(N))
+        return dx.reshape(x.shape), _total(dweights, shape)
 
     def root() -> Tensor:
         return 1.0 / sqrt(mean(x * x, last, keepdims=True) + eps)
@@ -116,7 +120,19 @@ def rms_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, ep
         return r * (g - x * r * mean(g * x * r, last, keepdims=True))
 
     last = tuple(range(x.ndim - len(shape), x.ndim))
-    return record(y, (x, either(to_input, to_input_again)), *if_given(scale, either(to_weight, lambda y, dy: dy * x * root())))
+    shared = Shared(gradients)
+    return record(y, (x, either(shared.rule(0), to_input_again)), *if_given(scale, either(shared.rule(1), lambda y, dy: dy * x * root())))
+
+
+def _sums(N: int) -> int:
+    return -(-N // rows_of_a_sum(N)) if N else 0
+
+
+def _total(sums: Array, shape: tuple[int, ...]) -> Array:
+    """The sum of some gradients of a parameter of `shape`."""
+    total = np.empty(shape, sums.dtype)
+    run("reduce_sum", total.reshape(1, -1), sums[None])
+    return total
 
 
 def _last_dimensions(

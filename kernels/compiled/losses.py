@@ -95,12 +95,12 @@ def _weighted_distance(x, weight, lse):
     return (lse - x) * weight
 
 
-@each_row(by_row=("lse", "scale", "dloss"), registers=2)
+@each_row(by_row=("lse", "scale", "dloss"))
 def _slopes(x, weight, lse, scale, dloss, smooth):
     return exp_nonpositive(x - lse) * scale - weight * (dloss * smooth)
 
 
-@each_row(by_row=("lse", "scale"), registers=2)
+@each_row(by_row=("lse", "scale"))
 def _plain_slopes(x, lse, scale):
     return exp_nonpositive(x - lse) * scale
 

@@ -1,11 +1,10 @@
 """Normalisation over the rows of a matrix; variances in two passes, the second one from cache."""
 
-from .._columns import column_sums
 from .._compiler import by_hand
 from .._each_row import each_row
 from .._rows import SUM
-from .._shares import share, share_columns
-from .._simd import sqrt
+from .._shares import share
+from .._simd import fma, sqrt
 
 
 @each_row(statistics=2)
@@ -16,11 +15,13 @@ def _layer_norm(x, weight, bias, per_item, eps):
     return d * rstd * weight + bias, mean, rstd
 
 
-@each_row(by_row=("mean", "rstd"))
+@each_row(sums=2, by_row=("mean", "rstd"))
 def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
     g, d = dy * weight, x - mean
     total, slope = yield SUM(g), SUM(g * d)
-    return g * rstd - total * per_item * rstd - d * (slope * per_item * rstd * rstd * rstd)
+    scaled = dy * rstd
+    shift, tilt = total * per_item * rstd, slope * per_item * rstd * rstd * rstd
+    return fma(scaled, weight, fma(d, -tilt, -shift)), (scaled, d), dy
 
 
 @each_row(statistics=1)
@@ -29,21 +30,11 @@ def _rms_norm(x, weight, per_item, eps):
     return x * rstd * weight, rstd
 
 
-@each_row(by_row=("rstd",))
+@each_row(sums=1, by_row=("rstd",))
 def _rms_norm_grad(dy, x, weight, rstd, per_item):
     g, xhat = dy * weight, x * rstd
     slope = yield SUM(g * xhat)
-    return rstd * (g - xhat * (slope * per_item))
-
-
-@column_sums(sums=2, by_row=("mean", "rstd"))
-def _weight_slopes(dy, x, mean, rstd):
-    return dy * ((x - mean) * rstd), dy
-
-
-@column_sums(by_row=("rstd",))
-def _rms_weight_slope(dy, x, rstd):
-    return dy * (x * rstd)
+    return rstd * fma(xhat, -(slope * per_item), g), (dy, xhat)
 
 
 @by_hand
@@ -53,15 +44,11 @@ def layer_norm(team, y, mean, rstd, x, weight, bias, eps):
 
 
 @by_hand
-def layer_norm_grad(team, dx, dy, x, weight, mean, rstd):
-    start, stop = share(team, len(x))
-    _layer_norm_grad(dx[start:stop], dy[start:stop], x[start:stop], weight, mean[start:stop], rstd[start:stop], 1.0 / x.shape[1])
-
-
-@by_hand
-def layer_norm_weight_grad(team, dweight, dbias, dy, x, mean, rstd):
-    low, high = share_columns(team, x.shape[1])
-    _weight_slopes(dweight, dbias, low, high, dy, x, mean, rstd)
+def layer_norm_grad(team, dx, dweights, dbiases, dy, x, weight, mean, rstd, rows):
+    first, last = share(team, len(dweights))
+    for p in range(first, last):
+        i = slice(p * rows, min((p + 1) * rows, len(x)))
+        _layer_norm_grad(dx[i], dweights[p], dbiases[p], dy[i], x[i], weight, mean[i], rstd[i], 1.0 / x.shape[1])
 
 
 @by_hand
@@ -71,12 +58,8 @@ def rms_norm(team, y, rstd, x, weight, eps):
 
 
 @by_hand
-def rms_norm_grad(team, dx, dy, x, weight, rstd):
-    start, stop = share(team, len(x))
-    _rms_norm_grad(dx[start:stop], dy[start:stop], x[start:stop], weight, rstd[start:stop], 1.0 / x.shape[1])
-
-
-@by_hand
-def rms_norm_weight_grad(team, dweight, dy, x, rstd):
-    low, high = share_columns(team, x.shape[1])
-    _rms_weight_slope(dweight, low, high, dy, x, rstd)
+def rms_norm_grad(team, dx, dweights, dy, x, weight, rstd, rows):
+    first, last = share(team, len(dweights))
+    for p in range(first, last):
+        i = slice(p * rows, min((p + 1) * rows, len(x)))
+        _rms_norm_grad(dx[i], dweights[p], dy[i], x[i], weight, rstd[i], 1.0 / x.shape[1])

@@ -44,7 +44,7 @@ def log_sum(top, sum):
     return top + _math.log(sum)
 
 
-@each_row(registers=2)
+@each_row()
 def _softmax(x):
     top = yield LARGEST(x)
     e = exp_nonpositive(x - top)
@@ -58,7 +58,7 @@ def _softmax_grad(dy, y):
     return y * (dy - mean)
 
 
-@each_row(stores=0, statistics=2, registers=2)
+@each_row(stores=0, statistics=2)
 def tops_and_totals(x):
     top = yield LARGEST(x)
     sum = yield SUM(exp_nonpositive(x - top))
@@ -70,7 +70,7 @@ def _log_softmax(x, top, log_sum):
     return x - top - log_sum
 
 
-@each_row(registers=2)
+@each_row()
 def _log_softmax_grad(dy, y):
     sum = yield SUM(dy)
     return dy - exp_nonpositive(y) * sum

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._signature import Float, Floats
+from .._signature import Float, Floats, Int
 
 
 def _sum(x, axis):
@@ -23,20 +23,31 @@ def layer_norm(
 
 
 def layer_norm_grad(
-    dx: Floats("N D"), /, dy: Floats("N D"), x: Floats("N D"), weight: Floats("D"), mean: Floats("N"), rstd: Floats("N")
+    dx: Floats("N D"),
+    dweights: Floats("P D"),
+    dbiases: Floats("P D"),
+    /,
+    dy: Floats("N D"),
+    x: Floats("N D"),
+    weight: Floats("D"),
+    mean: Floats("N"),
+    rstd: Floats("N"),
+    rows: Int,
 ) -> None:
-    """dx = rstd (g - mean_j g - xhat mean_j (g xhat)), with g = dy weight and xhat = (x - mean) rstd."""
+    """dx = rstd (g - mean_j g - xhat mean_j (g xhat)), with g = dy weight and xhat = (x - mean) rstd.
+
+    dweight_j = sum_i dy_ij xhat_ij and dbias_j = sum_i dy_ij come in pieces, which add up to them: a sum for every `rows` rows.
+    """
     xhat = (x - mean[:, None]) * rstd[:, None]
     g = dy * weight
     np.copyto(dx, rstd[:, None] * (g - _mean(g, 1)[:, None] - xhat * _mean(g * xhat, 1)[:, None]))
+    _sums_of_rows(dweights, dy * xhat, rows)
+    _sums_of_rows(dbiases, dy, rows)
 
 
-def layer_norm_weight_grad(
-    dweight: Floats("D"), dbias: Floats("D"), /, dy: Floats("N D"), x: Floats("N D"), mean: Floats("N"), rstd: Floats("N")
-) -> None:
-    """dweight_j = sum_i dy_ij xhat_ij and dbias_j = sum_i dy_ij."""
-    np.copyto(dweight, _sum(dy * (x - mean[:, None]) * rstd[:, None], 0))
-    np.copyto(dbias, _sum(dy, 0))
+def _sums_of_rows(y, x, rows):
+    for piece in range(len(y)):
+        np.copyto(y[piece], _sum(x[piece * rows : (piece + 1) * rows], 0))
 
 
 def rms_norm(y: Floats("N D"), rstd: Floats("N"), /, x: Floats("N D"), weight: Floats("D"), eps: Float) -> None:
@@ -45,13 +56,21 @@ def rms_norm(y: Floats("N D"), rstd: Floats("N"), /, x: Floats("N D"), weight: F
     np.copyto(y, x * rstd[:, None] * weight)
 
 
-def rms_norm_grad(dx: Floats("N D"), /, dy: Floats("N D"), x: Floats("N D"), weight: Floats("D"), rstd: Floats("N")) -> None:
-    """dx = rstd (g - xhat mean_j (g xhat)), with g = dy weight and xhat = x rstd."""
+def rms_norm_grad(
+    dx: Floats("N D"),
+    dweights: Floats("P D"),
+    /,
+    dy: Floats("N D"),
+    x: Floats("N D"),
+    weight: Floats("D"),
+    rstd: Floats("N"),
+    rows: Int,
+) -> None:
+    """dx = rstd (g - xhat mean_j (g xhat)), with g = dy weight and xhat = x rstd.
+
+    dweight_j = sum_i dy_ij xhat_ij comes in pieces, which add up to it: a sum for every `rows` rows.
+    """
     xhat = x * rstd[:, None]
     g = dy * weight
     np.copyto(dx, rstd[:, None] * (g - xhat * _mean(g * xhat, 1)[:, None]))
-
-
-def rms_norm_weight_grad(dweight: Floats("D"), /, dy: Floats("N D"), x: Floats("N D"), rstd: Floats("N")) -> None:
-    """dweight_j = sum_i dy_ij x_ij rstd_i."""
-    np.copyto(dweight, _sum(dy * x * rstd[:, None], 0))
+    _sums_of_rows(dweights, dy * xhat, rows)

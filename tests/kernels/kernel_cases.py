@@ -290,6 +290,8 @@ def _sizes(kernel, seed, rng):
         empty = seed == 1 and d in EMPTY_DIMENSIONS and kernel.name not in NEED_DATA
         sizes[d] = int(d) if d.isdigit() else 1 if seed == 0 else 0 if empty else int(rng.choice(choices))
     parameters = kernel.signature.parameters
+    if "P" in sizes and "rows" in parameters:  # a sum for so many rows each
+        sizes["P"] = -(-sizes["N"] // NUMBERS["rows"])
     if "cursor" in parameters and "N" in sizes:
         sizes["N"] += sizes["B"]
     if kernel.family == "metrics" and "C" in sizes:  # at least two classes, and one more column

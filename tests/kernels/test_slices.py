@@ -26,6 +26,7 @@ def in_pieces(instruction, edges):
     """Run an instruction as a whole, then its pieces between these rows of its results, and compare."""
     found = slices(instruction, edges[-1])
     assert found is not None
+    edges = [edge // found.grain * found.grain for edge in edges[:-1]] + edges[-1:]
     before = [y.copy() for y in instruction.outputs]
     run(instruction)
     whole = [y.copy() for y in instruction.outputs]
@@ -73,6 +74,21 @@ def test_rows_of_examples_lie_apart_or_the_instruction_is_no_work_by_examples():
     row = np.zeros((1, 4), np.float32)
     assert by_examples(Instruction("add", (y, x, row)), 8).units == (1, 1, 0)
     assert by_examples(Instruction("add", (y, x, np.broadcast_to(row, (8, 4)))), 8) is not None
+
+
+def test_sums_of_rows_are_cut_where_one_ends():
+    rng = np.random.default_rng(0)
+    dy, x = rng.normal(size=(2, 24, 5))
+    dx, weight, mean, rstd = np.empty((24, 5)), rng.normal(size=5), x.mean(axis=1), 1 / x.std(axis=1)
+    dweights, dbiases = np.empty((2, 3, 5))
+    instruction = Instruction("layer_norm_grad", (dx, dweights, dbiases, dy, x, weight, mean, rstd, 8))
+    in_pieces(instruction, [0, 8, 24])
+    np.testing.assert_allclose(dbiases, dy.reshape(3, 8, 5).sum(axis=1))
+    assert by_examples(instruction, 24).grain == 8  # an example is a row
+    assert by_examples(instruction, 3).grain == 1  # or as many as one sum holds
+    assert by_examples(instruction, 12).grain == 4
+    assert by_examples(instruction, 24, parts=3) is not None
+    assert by_examples(instruction, 24, parts=2) is None  # which would cut the second sum
 
 
 def test_what_reads_its_own_results_is_not_done_twice():

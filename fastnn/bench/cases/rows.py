@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import kernels
+from ...ops.normalisation import rows_of_a_sum
 from .. import peers
 from ..case import Array, Case, Contestant, Setting
 
@@ -46,11 +47,16 @@ def _layer_norm(d: Data, y: Array) -> Callable[[], None]:
 
 
 def _layer_norm_grad(d: Data, dx: Array) -> Callable[[], None]:
-    dweight, dbias = np.empty_like(d.weight), np.empty_like(d.bias)
+    N, D = dx.shape
+    rows = rows_of_a_sum(N)
+    sums = [np.empty((-(-N // rows), D), np.float32) for _ in range(2)]
+    totals = [np.empty((1, D), np.float32) for _ in range(2)]
+    added = [x[None] for x in sums]
 
     def call() -> None:
-        kernels.layer_norm_grad(dx, d.dy, d.x, d.weight, d.mean, d.rstd)
-        kernels.layer_norm_weight_grad(dweight, dbias, d.dy, d.x, d.mean, d.rstd)
+        kernels.layer_norm_grad(dx, *sums, d.dy, d.x, d.weight, d.mean, d.rstd, rows)
+        for total, terms in zip(totals, added, strict=True):
+            kernels.reduce_sum(total, terms)
 
     return call
 

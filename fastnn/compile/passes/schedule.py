@@ -55,7 +55,7 @@ def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Di
         instruction = instructions[at]
         work = cost(instruction).cycles
         pair = _gradient_and_update(instructions[at : at + 2], parts)
-        cut = by_examples(instruction, examples) if examples >= LEAST_EXAMPLES * parts else None
+        cut = by_examples(instruction, examples, parts) if examples >= LEAST_EXAMPLES * parts else None
         if pair is not None:
             division.cut_all(pair, len(instruction.operands[0][0]))
             at += 1
