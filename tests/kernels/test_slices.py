@@ -53,7 +53,9 @@ def test_pieces_give_what_the_whole_gives(name):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("M", "N", "K"), [(32, 128, 30), (64, 64, 64), (64, 6, 64), (37, 33, 700), (200, 40, 300), (12, 700, 5)])
+@pytest.mark.parametrize(
+    ("M", "N", "K"), [(32, 128, 30), (64, 64, 64), (64, 6, 64), (37, 33, 700), (200, 40, 300), (160, 256, 784), (12, 700, 5)]
+)
 def test_products_in_pieces(M, N, K, dtype):
     rng = np.random.default_rng(M)
     a, weight = (rng.normal(size=shape).astype(dtype) for shape in ((M, K), (N, K)))
