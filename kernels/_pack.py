@@ -13,7 +13,8 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
-from ._simd import I64, LLVM_ITEMS, Mover, V, joined, lanes_below, prefetch, register, shuffle
+from ._blocks import Square
+from ._simd import I64, LLVM_ITEMS, Mover, lanes_below, register
 
 
 @intrinsic
@@ -28,7 +29,7 @@ def pack_crosswise(typingctx: Any, target: Any, target_row: Any, source: Any, so
 
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
         target, target_row, source, source_step, count, depth, ahead = values[:7]
-        square = _Square(b, item)
+        square = Square(b, item)
         steps = [b.mul(I64(j), source_step) for j in range(square.lanes)]
         with b.if_else(b.icmp_signed("==", count, I64(square.lanes)), likely=True) as (whole, edge):
             with whole:
@@ -41,63 +42,6 @@ def pack_crosswise(typingctx: Any, target: Any, target_row: Any, source: Any, so
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 7, like), emit
-
-
-class _Square(Mover):
-    """As many rows as a register has lanes, transposed along K.
-
-    Registers are put together from pieces of 16 bytes that come from rows far enough apart for the rest to stay within such pieces: loads
-    do half of the work, and what remains takes the cheapest of shuffles.
-    """
-
-    def __init__(self, b: ir.IRBuilder, item: ir.Type) -> None:
-        super().__init__(b, item)
-        self.piece = Mover(b, item, 16 // self.bytes)
-
-    def along(self, depth: ir.Value, ahead: ir.Value, bases: list[ir.Value], steps: list[ir.Value], target: ir.Value,
-              target_row: ir.Value) -> None:  # fmt: skip
-        """Transpose the rows that begin at each of `bases` + each of `steps`: so few addresses stay in registers."""
-        b, n = self.b, self.piece.lanes
-        self.bases, self.target = [cgutils.alloca_once_value(b, base) for base in bases], cgutils.alloca_once_value(b, target)
-        self.steps, self.target_row = steps, target_row
-        with cgutils.for_range(b, b.sdiv(depth, I64(self.lanes)), intp=I64):
-            for i in range(self.lanes // n):
-                if i < len(steps):
-                    with b.if_then(b.icmp_signed("!=", ahead, I64(0))):
-                        for base in self.bases:
-                            prefetch(b, self.at(b.add(b.add(b.load(base), steps[i]), ahead), self.item), level=2)
-                self._piece(None)
-        with cgutils.for_range(b, b.sdiv(b.srem(depth, I64(self.lanes)), I64(n)), intp=I64):
-            self._piece(None)
-        rest = b.srem(depth, I64(n))
-        with b.if_then(b.icmp_signed(">", rest, I64(0))):
-            self._piece(lanes_below(b, rest, n))
-
-    def _piece(self, mask: ir.Value | None) -> None:
-        """The next 16 bytes of all rows."""
-        b, n = self.b, self.piece.lanes
-        found = [V(b, self.piece.load(b.add(b.load(base), step), mask)) for base in self.bases for step in self.steps]
-        registers = [joined(found[i::n]) for i in range(n)]
-        group = 1  # items that move together
-        while group < n:
-            pairs = [(i, i | group) for i in range(n) if not i & group]
-            registers = [x for i, j in pairs for x in _unpacked(registers[i], registers[j], group, n)]
-            group *= 2
-        for row in registers:
-            self.store(row.value, b.load(self.target))
-            b.store(b.add(b.load(self.target), self.target_row), self.target)
-        for base in self.bases:
-            b.store(b.add(b.load(base), I64(16)), base)
-
-
-def _unpacked(a: V, b: V, group: int, n: int) -> list[V]:
-    """The low halves of all pieces of `n` items of two registers, then the high ones: `group` items of a and of b in turn."""
-    halves = []
-    for start in (0, n // 2):
-        first = [i for i in range(a.lanes) if start <= i % n < start + n // 2]
-        turns = [first[i : i + group] for i in range(0, len(first), group)]
-        halves.append(shuffle(a, b, [i for turn in turns for i in (*turn, *(a.lanes + j for j in turn))]))
-    return halves
 
 
 @intrinsic

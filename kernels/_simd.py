@@ -438,22 +438,24 @@ def halves(x: V) -> V:
     return V(x.builder, x.builder.bitcast(x.value, ir.VectorType(I32, 2 * x.lanes)))
 
 
-def transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
-    """The columns of a square block whose rows are vectors."""
-    lanes, rows = len(rows), list(rows)
-    # log2(lanes) rounds; each exchanges the off-diagonal quarters of blocks half as large as in the round before.
-    distance = lanes // 2
-    while distance:
-        low = [i if not i & distance else i - distance + lanes for i in range(lanes)]
-        high = [i + distance if not i & distance else i + lanes for i in range(lanes)]
-        for j in range(lanes):
-            if not j & distance:
-                first, second = rows[j], rows[j + distance]
-                order = [ir.Constant(ir.VectorType(I32, lanes), pick) for pick in (low, high)]
-                rows[j] = b.shuffle_vector(first, second, order[0])
-                rows[j + distance] = b.shuffle_vector(first, second, order[1])
-        distance //= 2
-    return rows
+def transposed(registers: list[V]) -> list[V]:
+    """Squares side by side, as wide as there are registers, transposed: lane n p + i of result j is lane n p + j of register i, of n."""
+    n, group = len(registers), 1  # items that move together
+    while group < n:
+        pairs = [(registers[i], registers[i | group]) for i in range(n) if not i & group]
+        registers = [x for a, b in pairs for x in _unpacked(a, b, group, n)]
+        group *= 2
+    return registers
+
+
+def _unpacked(a: V, b: V, group: int, n: int) -> list[V]:
+    """The low halves of all pieces of `n` lanes of two registers, then the high ones: `group` lanes of a and of b in turn."""
+    halves = []
+    for start in (0, n // 2):
+        first = [i for i in range(a.lanes) if start <= i % n < start + n // 2]
+        turns = [first[i : i + group] for i in range(0, len(first), group)]
+        halves.append(shuffle(a, b, [i for turn in turns for i in (*turn, *(a.lanes + j for j in turn))]))
+    return halves
 
 
 @intrinsic
