@@ -1,8 +1,9 @@
 """The working memory of convolutions: pixels as the columns of a kernel see them, side by side, with zeros beyond the image.
 
-Of each channel there is one copy for each column of the kernel, shifted as that column asks. Where windows move by several rows at a
-time, a copy consists of classes: every such row, beginning from the first, from the second, and so on. In either case the pixels that
-one place in the kernel multiplies, row after row, lie side by side.
+Where rows of pixels fill registers, all columns of the kernel read one copy, which has a register of zeros between rows. Else there is
+one copy of each channel for each column of the kernel, shifted as that column asks. Where windows move by several rows at a time, a copy
+consists of classes: every such row, beginning from the first, from the second, and so on. In any case the pixels that one place in the
+kernel multiplies lie side by side, at least those of a row.
 """
 
 from .. import _host

@@ -157,3 +157,13 @@ def test_a_large_gradient_and_its_update_are_done_piece_by_piece():
     kernels = [work.instruction.kernel for work in workers[0][1:]]
     assert kernels == ["gemm", "sgd"] * 2
     assert_free_of_conflicts(workers)
+
+
+def test_normalisation_of_channels_makes_workers_wait_for_its_sums_only():
+    model = convolutional()
+    step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1))
+    step.prepare(array(64, 3, 8, 8), np.zeros(64, np.int64))
+    instructions = step.program.program.instructions
+    found = {i.kernel: mark for i, mark in zip(instructions, divide(instructions, 64, 2).marks, strict=True)}
+    assert {found[name] for name in ("plane_moments", "plane_slopes", "max_pool2d")} == {" /"}
+    assert found["batch_norm"] == "|/"
