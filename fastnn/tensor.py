@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class _Mode(threading.local):
     nesting = 0  # how many gradients of functions are being taken around this point
     run = staticmethod(kernels.run)
     guard = staticmethod(lambda array, check, data_only=False: check(array))  # look at values: at once, or on each run of a program
+    tensor: type[Tensor]  # what results become
 
 
 mode = _Mode()
@@ -106,7 +108,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same values without their history."""
-        return Tensor(self.data)
+        return record(self.data)
 
     def __float__(self) -> float:
         return float(self.item())
@@ -122,6 +124,10 @@ class Tensor:
         self._needs_values("conversion to a NumPy array")
         return np.array(self.data, dtype=dtype, copy=copy)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """What NumPy's functions make of the values."""
+        return function(*_as_arrays(args), **_as_arrays(kwargs))
+
     def __repr__(self) -> str:
         body = np.array2string(self.data, precision=4, threshold=60, separator=", ", prefix="tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
@@ -130,10 +136,7 @@ class Tensor:
 
     def _needs_values(self, what: str) -> None:
         if mode.run is not kernels.run:
-            raise StateError(
-                f"{what} at {_caller()}: a program is being recorded, so this tensor has no value yet; "
-                "code whose course depends on values runs in eager mode only"
-            )
+            no_values(what)
 
     def backward(self, gradient: Tensor | Array | None = None) -> None:
         """Add to `grad` of every leaf that requires it the gradient of this tensor.
@@ -228,10 +231,40 @@ class Tensor:
         def T(self) -> Tensor: ...
 
 
+_Mode.tensor = Tensor
+
+
+def _as_arrays(x: Any) -> Any:
+    """`x` with arrays in the place of tensors, also within lists, tuples and dictionaries."""
+    if isinstance(x, Tensor):
+        return np.asarray(x)
+    if isinstance(x, (tuple, list)):
+        return type(x)([_as_arrays(item) for item in x])
+    return {name: _as_arrays(item) for name, item in x.items()} if isinstance(x, dict) else x
+
+
+def no_values(what: str) -> NoReturn:
+    """Raise StateError for `what` looks at values, naming the line."""
+    raise StateError(
+        f"{what} at {_caller()}: this tensor belongs to a program that is being recorded, so it has no value yet; "
+        "code whose course depends on values runs in eager mode only"
+    )
+
+
+def called_by_library() -> bool:
+    """Whether the caller of the function that asks is part of this library."""
+    return _package(sys._getframe(2)) == "fastnn"
+
+
+def _package(frame: FrameType) -> str:
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]
+
+
 def _caller() -> str:
-    """File and line of the innermost code outside this library."""
+    """File and line of the innermost code outside this library, and outside NumPy."""
     frame = sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastnn":
+    while frame.f_back is not None and _package(frame) in ("fastnn", "numpy"):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -278,7 +311,7 @@ def topological_order(result: Tensor) -> list[Tensor]:
 
 def record(data: Array, *parents: tuple[Tensor, Rule]) -> Tensor:
     """The result of an operation: `data`, with the gradient rules of those inputs that require a gradient."""
-    y = Tensor(data)
+    y = mode.tensor(data)
     if mode.grad_enabled and any(x.requires_grad for x, _ in parents):
         y.requires_grad = True
         y._parents = tuple([parent for parent in parents if parent[0].requires_grad])

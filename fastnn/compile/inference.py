@@ -16,8 +16,9 @@ from ..tensor import Array, Tensor, as_array, no_grad, to_array
 from .constants import Constants
 from .feeding import fed_dtype, feed
 from .passes.memory_plan import Bytes
+from .placeholder import Placeholder
 from .plan import Plan
-from .recording import Recording, recording
+from .recording import Recording, outputs_of, recording
 from .snapshot import snapshot
 
 KEPT_PLANS = 16  # batch shapes whose plans a thread keeps
@@ -126,12 +127,12 @@ class InferenceModel:
 
     def _record(self, values: tuple[Array, ...]) -> Recording:
         kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input") for v in values]
-        inputs = [Tensor(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
+        inputs = [Placeholder(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
         with recording(self._state) as found, no_grad():
             found.constants = self._constants
             found.inputs = [t.data for t in inputs]
             result = self._model(*inputs)
-            found.outputs = [t.data for t in (result if isinstance(result, (tuple, list)) else (result,))]
+            found.outputs = outputs_of(result)
         return found
 
 

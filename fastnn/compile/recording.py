@@ -9,10 +9,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..errors import DTypeError
 from ..kernels import Instruction
-from ..tensor import Array, mode
+from ..tensor import Array, Tensor, mode
 from .constants import Constants
 from .memory import Range, extent, moved, root, touching
+from .placeholder import Placeholder, Unfilled
 
 Roots: TypeAlias = dict[int, Array]  # arrays that own memory, by id
 
@@ -48,7 +50,8 @@ class Recording:
 
     def append(self, kernel: str, *operands: Any) -> None:
         """Note a kernel call instead of making it."""
-        self.instructions.append(Instruction(kernel, operands))
+        plain = [x.view(np.ndarray) if isinstance(x, Unfilled) else x for x in operands]
+        self.instructions.append(Instruction(kernel, tuple(plain)))
 
     def guard(self, array: Array, check: Callable[[Array], None], data_only: bool = False) -> None:
         """Note a check of values that are not there yet; a check that is for data only is left out where the program computes them."""
@@ -134,9 +137,19 @@ def _changed(instruction: Instruction, change: Callable[[Array], Array]) -> Inst
 def recording(state: Sequence[Array] = ()) -> Iterator[Recording]:
     """Note all kernel calls of this thread in the body of a `with` statement instead of making them."""
     result = Recording(state=list(state))
-    before = mode.run, mode.guard
-    mode.run, mode.guard = result.append, result.guard
+    before = mode.run, mode.guard, mode.tensor
+    mode.run, mode.guard, mode.tensor = result.append, result.guard, Placeholder
     try:
         yield result
     finally:
-        mode.run, mode.guard = before
+        mode.run, mode.guard, mode.tensor = before
+
+
+def outputs_of(result: Any) -> list[Array]:
+    """The memory of what a model returned: a tensor, or several in a tuple or a list. Raises DTypeError for anything else."""
+    several = list(result) if isinstance(result, (tuple, list)) else [result]
+    for x in several:
+        if not isinstance(x, Tensor):
+            within = f" that holds a {type(x).__name__}" if x is not result else ""
+            raise DTypeError(f"a compiled model must return a tensor, or several in a tuple or list, got a {type(result).__name__}{within}")
+    return [x.data for x in several]

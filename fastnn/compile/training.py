@@ -27,9 +27,10 @@ from .feeding import fed_dtype, feed
 from .interrupt import interrupts_deferred
 from .memory import root
 from .passes.memory_plan import Bytes
+from .placeholder import Placeholder
 from .plan import Plan
 from .profile import Profile, profile
-from .recording import Recording, recording
+from .recording import Recording, outputs_of, recording
 from .replay import Report, replay
 from .settings import Settings
 
@@ -204,6 +205,8 @@ class TrainingStep:
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
         """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present settings."""
+        if not all(shape[0] for shape, _ in kinds):
+            raise ShapeError("a batch must have at least one example, got none")
         key = (kinds, inputs, several_targets, self._settings.number, self.optimizer.serial)
         plan = self._plans.get(key)
         if plan is None:
@@ -231,10 +234,11 @@ class TrainingStep:
         before = [p.grad for p in parameters]
         try:
             with recording(state) as found, streams_from(next_stream):
-                batch = [Tensor(np.empty(shape, dtype)) for shape, dtype in kinds]
+                batch: list[Tensor] = [Placeholder(np.empty(shape, dtype)) for shape, dtype in kinds]
                 found.inputs = [t.data for t in batch]
                 self.optimizer.zero_grad()
                 output = self.model(*batch[:inputs])
+                outputs = outputs_of(output)
                 loss = self.loss(output, tuple(batch[inputs:]) if several_targets else batch[inputs])
                 for target in batch[inputs:]:
                     if target.dtype in FLOATS and not any(root(a) is target.data for a, _ in found.guards):
@@ -242,11 +246,11 @@ class TrainingStep:
                 if self.meter.metrics:
                     self.meter.add(*_measured(output, batch[inputs:]))
                     found.state += self.meter.arrays
-                loss.backward()
+                instance("loss", loss, Tensor, "a function that returns a tensor").backward()
                 if self.clip_norm is not None:
                     clip_grad_norm_(parameters, self.clip_norm)
                 self.optimizer.update()
-                found.outputs = [loss.data] + [o.data for o in (output if isinstance(output, (tuple, list)) else (output,))]
+                found.outputs = [loss.data, *outputs]
                 if sites:
                     found.append("advance_stream", self._stream)
         finally:

@@ -132,7 +132,7 @@ def absolute(x: Any) -> Tensor:
 
 def sign(x: Any) -> Tensor:
     """The sign of x, -1, 0 or 1, without a gradient, for floats x of any shape. Raises DTypeError for other dtypes."""
-    return Tensor(_unary("sign", as_float(x, "x")))
+    return record(_unary("sign", as_float(x, "x")))
 
 
 def sqrt(x: Any) -> Tensor:
@@ -232,7 +232,7 @@ def less(a: Any, b: Any) -> Tensor:
     Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
     """
     a, b = together(a=a, b=b)
-    return Tensor(_binary("less", a, b, np.bool_))
+    return record(_binary("less", a, b, np.bool_))
 
 
 def less_equal(a: Any, b: Any) -> Tensor:
@@ -241,7 +241,7 @@ def less_equal(a: Any, b: Any) -> Tensor:
     Raises DTypeError unless both are float32 or both float64, ShapeError if their shapes do not broadcast.
     """
     a, b = together(a=a, b=b)
-    return Tensor(_binary("less_equal", a, b, np.bool_))
+    return record(_binary("less_equal", a, b, np.bool_))
 
 
 def greater(a: Any, b: Any) -> Tensor:

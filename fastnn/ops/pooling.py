@@ -244,7 +244,7 @@ def _largest(kernel: str, planes: Planes, size: Pair, return_indices: bool, *num
     index = np.empty(y.shape, np.int64)
     run(kernel, _stacked(y), _stacked(index), _stacked(x.data), *numbers)
     result = planes.back(record(y, (x, lambda y, dy: _put(dy, index, x.shape))))
-    return (result, planes.back(Tensor(index))) if return_indices else result
+    return (result, planes.back(record(index))) if return_indices else result
 
 
 def _put(dy: Tensor, index: Array, shape: Shape) -> Tensor:

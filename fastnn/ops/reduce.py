@@ -202,7 +202,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     x = as_float(x, "x")
     axes = axes_of(None if axis is None else axis_of(axis, x.ndim), x.ndim)
     _, index = _found("reduce_max", x, axes)
-    return Tensor(index.reshape(_kept(x.shape, axes, keepdims)))
+    return record(index.reshape(_kept(x.shape, axes, keepdims)))
 
 
 def _found(kernel: str, x: Tensor, axes: tuple[int, ...]) -> tuple[Array, Array]:

@@ -156,7 +156,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
         return t
     y = np.empty(t.shape, wanted)
     run("copy", y, t.data)
-    return record(y, (t, lambda y, dy: astype(dy, t.dtype))) if wanted in FLOATS else Tensor(y)
+    return record(y, (t, lambda y, dy: astype(dy, t.dtype))) if wanted in FLOATS else record(y)
 
 
 def _alike(tensors: Sequence[Any]) -> list[Tensor]:

@@ -264,7 +264,8 @@ class Trainer:
             try:
                 output: Array = self._forward(x)
                 return output
-            except StateError:  # it looks at values in evaluation mode only
+            except StateError as reason:  # it looks at values in evaluation mode only
+                warnings.warn(f"evaluation runs eagerly, which is slower: {reason}", stacklevel=5)
                 self.compiled = False
         with _mode(self.model, training=False), no_grad():
             return np.asarray(self.model(as_fed(x, self._forward.dtype)).numpy())

@@ -1,0 +1,242 @@
+"""A program is recorded before there are values: code that looks at them is told so, with its line, and what cannot be recorded is refused."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import nn, optim
+from fastnn.errors import DTypeError, ShapeError, StateError
+from fastnn.nn import functional as F
+from fastnn.tensor import Tensor, as_float, record, run
+
+RNG = np.random.default_rng(0)
+FEATURES, CLASSES = 12, 5
+X = RNG.normal(size=(40, FEATURES))
+LABELS = RNG.integers(0, CLASSES, len(X))
+
+
+class Net(nn.Module):
+    """Two layers and a forward pass of one's own."""
+
+    def __init__(self, forward):
+        super().__init__()
+        fastnn.manual_seed(0)
+        self.first, self.second = nn.Linear(FEATURES, CLASSES), nn.Linear(CLASSES, CLASSES)
+        self.own = forward
+        self.astype(np.float64)
+
+    def forward(self, x):
+        return self.own(self, x)
+
+
+def compiled(forward, loss="cross_entropy"):
+    model = Net(forward)
+    return fastnn.compile_training(model, loss, optim.Adam(model.parameters(), lr=0.01))
+
+
+def eager(forward, loss=F.cross_entropy, steps=3):
+    model = Net(forward)
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(steps):
+        value = loss(model(X), LABELS)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return losses
+
+
+LOOKS = {
+    "item()": lambda y: y.sum().item(),
+    "bool()": lambda y: 1.0 if y.sum() > 0 else 2.0,
+    "float": lambda y: float(y.sum()),
+    "int": lambda y: int(y.sum()),
+    "numpy()": lambda y: y.numpy().max(),
+    "np.asarray": lambda y: np.asarray(y).max(),
+    "np.max": lambda y: np.max(y),
+    "np.exp": lambda y: np.exp(y).max(),
+    "np.concatenate": lambda y: np.concatenate([y, y]).max(),
+    "data.max()": lambda y: y.data.max(),
+    "data.mean()": lambda y: 1.0 if y.data.mean() > 0 else 2.0,
+    "data[0, 0]": lambda y: y.data[0, 0],
+    "data of a view": lambda y: y.data.T[:2].reshape(-1)[0],
+    "float(data)": lambda y: float(y.sum().data),
+    "data > 0": lambda y: (y.data > 0).sum(),
+    "data.argmax()": lambda y: y.data.argmax(),
+    "np.sort(data)": lambda y: np.sort(y.data)[0],
+    "data.tolist()": lambda y: y.data.tolist()[0][0],
+    "data of a comparison": lambda y: (y > 0).data.any(),
+    "data of what is detached": lambda y: y.detach().data.max(),
+    "data[...] = 0": lambda y: y.data.__setitem__(..., 0.0),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_looking_at_values_is_an_error_that_names_the_line(name):
+    look = LOOKS[name]
+    line = f"{re.escape(__file__)}:{look.__code__.co_firstlineno}: .*eager mode"
+    step = compiled(lambda net, x: net.first(x) * look(net.first(x)))
+    with pytest.raises(StateError, match=line):
+        step(X, LABELS)
+    with pytest.raises(StateError, match=line):
+        compiled(lambda net, x: net.first(x), lambda output, target: F.cross_entropy(output, target) * look(output))(X, LABELS)
+    with pytest.raises(StateError, match=line):
+        fastnn.compile_inference(step.model)(X)
+
+
+def test_inputs_have_no_values_either():
+    with pytest.raises(StateError, match=re.escape(__file__)):
+        compiled(lambda net, x: net.first(x) * x.data.max())(X, LABELS)
+
+
+def test_values_are_there_in_eager_mode():
+    y = fastnn.tensor([[1.0, 3.0], [2.0, 0.5]])
+    assert np.max(y) == 3
+    np.testing.assert_array_equal(np.concatenate([y, np.zeros((1, 2))]), [[1, 3], [2, 0.5], [0, 0]])
+    np.testing.assert_allclose(y, y.numpy())
+    assert type(y.data) is np.ndarray
+
+
+def test_what_does_not_depend_on_values_is_recorded():
+    def forward(net, x):
+        y = net.first(x)
+        shown.append(repr(y))
+        shape = y.data.reshape(-1, 1).shape[0] + np.zeros_like(y.data).size
+        return net.second(y) * (shape / y.size) + np.ones(CLASSES)
+
+    shown = []
+    step = compiled(forward)
+    losses = [step(X, LABELS) for _ in range(3)]
+    np.testing.assert_allclose(losses, eager(forward), rtol=1e-10)
+    assert shown[0] == f"tensor(<no values yet>, shape=(40, {CLASSES}), dtype=float64)"
+
+
+def softsign(input):
+    """An operation of one's own, as the documentation shows it."""
+    x = as_float(input)
+    y = np.empty(x.shape, x.dtype)
+    run("softsign", y, x.data)
+
+    def rule(y, dy):
+        dx = np.empty(x.shape, x.dtype)
+        run("softsign_grad", dx, dy.data, x.data)
+        return Tensor(dx)
+
+    return record(y, (x, rule))
+
+
+def test_an_operation_of_ones_own_is_recorded():
+    def forward(net, x):
+        return net.second(softsign(net.first(x)))
+
+    step = compiled(forward)
+    np.testing.assert_allclose([step(X, LABELS) for _ in range(3)], eager(forward), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("forward", "found"),
+    [
+        (lambda net, x: {"scores": net.first(x)}, "got a dict"),
+        (lambda net, x: (net.first(x), (net.first(x), x)), "got a tuple that holds a tuple"),
+        (lambda net, x: [net.first(x), None], "got a list that holds a NoneType"),
+    ],
+)
+def test_a_model_that_returns_no_tensors_is_refused(forward, found):
+    with pytest.raises(DTypeError, match=f"must return a tensor.*{found}"):
+        compiled(forward, lambda output, target: F.mse_loss(target, target))(X, LABELS)
+    with pytest.raises(DTypeError, match=f"must return a tensor.*{found}"):
+        fastnn.compile_inference(Net(forward))(X)
+
+
+def test_a_loss_that_returns_no_tensor_is_refused():
+    with pytest.raises(DTypeError, match="loss must be a function that returns a tensor, got 1.0"):
+        compiled(lambda net, x: net.first(x), lambda output, target: 1.0)(X, LABELS)
+
+
+def test_a_batch_without_examples_is_refused():
+    step = compiled(lambda net, x: net.first(x))
+    with pytest.raises(ShapeError, match="at least one example"):
+        step(X[:0], LABELS[:0])
+    assert step.run_epoch(X[:0], LABELS[:0], 8).shape == (0,)
+
+
+def test_several_outputs_are_trained_and_the_first_one_is_kept():
+    def forward(net, x):
+        first = net.first(x)
+        return first, net.second(F.tanh(first))
+
+    def loss(output, target):
+        return F.cross_entropy(output[0], target) + 0.5 * F.cross_entropy(output[1], target)
+
+    step = compiled(forward, loss)
+    outputs = np.zeros((len(X), CLASSES))
+    expected = step.model(X)[0].numpy()
+    losses = [step.run_epoch(X, LABELS, len(X), outputs=outputs)[0]]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-12)
+    losses += [step(X, LABELS) for _ in range(2)]
+    np.testing.assert_allclose(losses, eager(forward, loss), rtol=1e-10)
+
+
+def test_parameters_that_are_used_in_two_places_are_trained_once():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            fastnn.manual_seed(0)
+            self.encoder, self.decoder, self.out = (
+                nn.Linear(FEATURES, FEATURES),
+                nn.Linear(FEATURES, FEATURES),
+                nn.Linear(FEATURES, CLASSES),
+            )
+            self.decoder.weight = self.encoder.weight
+            self.astype(np.float64)
+
+        def forward(self, x):
+            return self.out(F.relu(self.decoder(F.relu(self.encoder(x)))) + x)
+
+    models = Tied(), Tied()
+    optimizers = [optim.Adam(model.parameters(), lr=0.01) for model in models]
+    step = fastnn.compile_training(models[0], "cross_entropy", optimizers[0])
+    for _ in range(4):
+        loss = F.cross_entropy(models[1](X), LABELS)
+        optimizers[1].zero_grad()
+        loss.backward()
+        optimizers[1].step()
+        assert step(X, LABELS) == pytest.approx(loss.item(), rel=1e-10)
+    assert models[0].decoder.weight is models[0].encoder.weight
+    for value, other in zip(models[0].state_dict().values(), models[1].state_dict().values(), strict=True):
+        np.testing.assert_allclose(value, other, rtol=1e-9, atol=1e-12)
+
+
+def branching(net, x):
+    y = net.first(x)
+    return y if y.sum().item() > 0 else -y
+
+
+def branching_in_evaluation(net, x):
+    y = net.first(x)
+    return 2 * y if not net.training and y.sum().item() > 0 else y
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"), [(branching, "training runs eagerly"), (branching_in_evaluation, "evaluation runs eagerly")]
+)
+def test_a_trainer_goes_on_eagerly_and_says_so(forward, message):
+    def fit(compiled):
+        model = Net(forward)
+        trainer = fastnn.Trainer(model, optimizer=optim.Adam(model.parameters(), lr=0.01), metrics=["accuracy"], compiled=compiled)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            history = trainer.fit(X, LABELS, epochs=3, batch_size=8, validation_data=(X, LABELS))
+        return history, [str(w.message) for w in caught]
+
+    expected, none = fit(compiled=False)
+    history, warned = fit(compiled=True)
+    assert none == []
+    assert len(warned) == 1
+    assert re.search(f"{message}, which is slower: item.. at {re.escape(__file__)}", warned[0])
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(history[name], expected[name], rtol=1e-9)
