@@ -205,8 +205,9 @@ class TrainingStep:
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
         """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present settings."""
-        if not all(shape[0] for shape, _ in kinds):
-            raise ShapeError("a batch must have at least one example, got none")
+        for i, (shape, _) in enumerate(kinds):
+            if shape[:1] == (0,):
+                raise ShapeError(f"{'input' if i < inputs else 'target'} must hold at least one example, got shape {shape}")
         key = (kinds, inputs, several_targets, self._settings.number, self.optimizer.serial)
         plan = self._plans.get(key)
         if plan is None:

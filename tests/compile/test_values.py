@@ -1,4 +1,4 @@
-"""A program is recorded before there are values: code that looks at them is told so, with its line, and what cannot be recorded is refused."""
+"""A program is recorded before there are values: code that looks at them is told its line; what cannot be recorded is refused."""
 
 import re
 import warnings
@@ -153,13 +153,13 @@ def test_a_model_that_returns_no_tensors_is_refused(forward, found):
 
 
 def test_a_loss_that_returns_no_tensor_is_refused():
-    with pytest.raises(DTypeError, match="loss must be a function that returns a tensor, got 1.0"):
+    with pytest.raises(DTypeError, match="loss must be a function that returns a tensor, got"):
         compiled(lambda net, x: net.first(x), lambda output, target: 1.0)(X, LABELS)
 
 
 def test_a_batch_without_examples_is_refused():
     step = compiled(lambda net, x: net.first(x))
-    with pytest.raises(ShapeError, match="at least one example"):
+    with pytest.raises(ShapeError, match=r"input must hold at least one example, got shape \(0, 12\)"):
         step(X[:0], LABELS[:0])
     assert step.run_epoch(X[:0], LABELS[:0], 8).shape == (0,)
 
