@@ -19,7 +19,7 @@ from .memory import extent, overlap
 ROWS = {
     **dict.fromkeys(("reduce_sum", "reduce_mean", "reduce_var", "reduce_max", "reduce_min", "scatter_index"), "O"),
     **dict.fromkeys(("softmax", "softmax_grad", "log_softmax", "log_softmax_grad"), "N"),
-    **dict.fromkeys(("layer_norm", "layer_norm_grad", "rms_norm", "rms_norm_grad"), "N"),
+    **dict.fromkeys(("layer_norm", "layer_norm_grad", "layer_norm_grad_add", "rms_norm", "rms_norm_grad"), "N"),
     **dict.fromkeys(("plane_moments", "plane_slopes", "batch_norm", "batch_norm_input_grad", "batch_norm_inference_grad"), "N"),
     **dict.fromkeys(("cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "target_weight", "embedding"), "N"),
     **dict.fromkeys(("conv2d", "conv2d_input_grad"), "N"),
@@ -30,7 +30,7 @@ ROWS = {
 }
 
 # Results of those that hold one row for each several rows of the others: how many stands in the last operand.
-SUMS_OF_ROWS = {"layer_norm_grad": "P", "rms_norm_grad": "P"}
+SUMS_OF_ROWS = dict.fromkeys(("layer_norm_grad", "layer_norm_grad_add", "rms_norm_grad"), "P")
 
 # Kernels that write each result once, and nothing but what follows from their inputs: to do them once more is never noticed.
 REPEATABLE = frozenset({"take_rows", "target_weight", "reduce_sum", "copy", "add", "subtract", "multiply", "divide"})

@@ -24,6 +24,15 @@ def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
     return fma(scaled, weight, fma(d, -tilt, -shift)), (scaled, d), dy
 
 
+@each_row(sums=2, by_row=("mean", "rstd"))
+def _layer_norm_grad_add(dy, x, extra, weight, mean, rstd, per_item):
+    g, d = dy * weight, x - mean
+    total, slope = yield SUM(g), SUM(g * d)
+    scaled = dy * rstd
+    shift, tilt = total * per_item * rstd, slope * per_item * rstd * rstd * rstd
+    return fma(scaled, weight, fma(d, -tilt, -shift)) + extra, (scaled, d), dy
+
+
 @each_row(statistics=1)
 def _rms_norm(x, weight, per_item, eps):
     rstd = 1 / sqrt((yield SUM(x * x)) * per_item + eps)
@@ -49,6 +58,14 @@ def layer_norm_grad(team, dx, dweights, dbiases, dy, x, weight, mean, rstd, rows
     for p in range(first, last):
         i = slice(p * rows, min((p + 1) * rows, len(x)))
         _layer_norm_grad(dx[i], dweights[p], dbiases[p], dy[i], x[i], weight, mean[i], rstd[i], 1.0 / x.shape[1])
+
+
+@by_hand
+def layer_norm_grad_add(team, dx, dweights, dbiases, dy, x, extra, weight, mean, rstd, rows):
+    first, last = share(team, len(dweights))
+    for p in range(first, last):
+        i, inverse = slice(p * rows, min((p + 1) * rows, len(x))), 1.0 / x.shape[1]
+        _layer_norm_grad_add(dx[i], dweights[p], dbiases[p], dy[i], x[i], extra[i], weight, mean[i], rstd[i], inverse)
 
 
 @by_hand

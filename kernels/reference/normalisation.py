@@ -45,6 +45,24 @@ def layer_norm_grad(
     _sums_of_rows(dbiases, dy, rows)
 
 
+def layer_norm_grad_add(
+    dx: Floats("N D"),
+    dweights: Floats("P D"),
+    dbiases: Floats("P D"),
+    /,
+    dy: Floats("N D"),
+    x: Floats("N D"),
+    extra: Floats("N D"),
+    weight: Floats("D"),
+    mean: Floats("N"),
+    rstd: Floats("N"),
+    rows: Int,
+) -> None:
+    """The same with dx += extra: what came to x by another way, as in a residual block that begins with a normalisation."""
+    layer_norm_grad(dx, dweights, dbiases, dy, x, weight, mean, rstd, rows)
+    np.copyto(dx, dx + extra)
+
+
 def _sums_of_rows(y, x, rows):
     for piece in range(len(y)):
         np.copyto(y[piece], _sum(x[piece * rows : (piece + 1) * rows], 0))

@@ -54,6 +54,29 @@ def test_positions_that_nobody_reads_are_not_looked_for():
     assert kernels(r) == ["max_pool2d"]
 
 
+def test_what_goes_past_a_normalisation_is_added_where_its_gradient_is_computed():
+    def recorded(extra_comes_late):
+        dx, dweights, dy, x, past, out = (array(8, 4) for _ in range(6))
+        dbiases, weight, mean, dweight = array(8, 4), array(4), array(8), array(1, 4)
+        r = Recording(inputs=[x, dy, past], outputs=[out, dweight])
+        extra = array(8, 4)
+        r.append("exp", extra, past)
+        r.append("layer_norm_grad", dx, dweights, dbiases, dy, x, weight, mean, mean, 1)
+        r.append("reduce_sum", dweight, dweights.reshape(1, 8, 4))
+        if extra_comes_late:
+            r.append("exp", extra, dweights)
+        r.append("add", out, extra, dx)
+        fuse(r)
+        return r, extra, out
+
+    r, extra, out = recorded(extra_comes_late=False)
+    assert kernels(r) == ["exp", "layer_norm_grad_add", "reduce_sum"]
+    fused = r.instructions[1].operands
+    assert fused[0] is out or np.shares_memory(fused[0], out)
+    assert np.shares_memory(fused[5], extra)
+    assert kernels(recorded(extra_comes_late=True)[0]) == ["exp", "layer_norm_grad", "reduce_sum", "exp", "add"]
+
+
 def test_writes_to_state_are_never_dead():
     x, state = array(4), array(4)
     r = Recording(inputs=[x], state=[state])

@@ -20,7 +20,7 @@ PAIRS = {("add", "relu"): "add_relu"}  # elementwise kernels one after the other
 
 def fuse(recording: Recording) -> None:
     """Join elementwise pairs first, then kernels with epilogues and what follows them, until no more fit."""
-    for join in (_fuse_pair, _fuse_epilogue):
+    for join in (_fuse_pair, _fuse_epilogue, _fuse_added_gradient):
         n = 0
         while n < len(recording.instructions):
             n += not join(recording, n)
@@ -81,5 +81,25 @@ def _fuse_epilogue(recording: Recording, n: int) -> bool:
             operands[extra] = others[0].reshape(c.shape)
         recording.instructions[n] = Instruction(producer.kernel, tuple(operands))
         del recording.instructions[i]
+        return True
+    return False
+
+
+def _fuse_added_gradient(recording: Recording, n: int) -> bool:
+    """The gradient of layer_norm, and that of what goes past it, in one."""
+    consumer = recording.instructions[n]
+    for side in (1, 2) if consumer.kernel == "add" else ():
+        i = _producer(recording, n, side)
+        if i is None or recording.instructions[i].kernel != "layer_norm_grad":
+            continue
+        dx, dweights, dbiases, dy, x, *others = recording.instructions[i].operands
+        y, extra = consumer.operands[0], consumer.operands[3 - side]
+        if any(not a.flags.c_contiguous or a.size != dx.size or a.dtype != dx.dtype for a in (y, extra)):
+            continue
+        between = recording.instructions[i + 1 : n]
+        if any(recording.depend(consumer, other) for other in between):
+            continue
+        operands = (y.reshape(dx.shape), dweights, dbiases, dy, x, extra.reshape(dx.shape), *others)
+        recording.instructions[i : n + 1] = [Instruction("layer_norm_grad_add", operands), *between]
         return True
     return False
