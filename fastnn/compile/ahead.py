@@ -34,17 +34,19 @@ class Ahead:
         Returns how many there are, and what the schedule raises where it would go on from there, if that is known by now.
         """
         count = min(count, MOST_STEPS)
-        groups, numbers = self.optimizer.param_groups, self.optimizer.numbers
-        rows = [[n.of(group) for n, group in zip(numbers, groups, strict=True)]]
+        groups = list(zip(self.optimizer.numbers, self.optimizer.param_groups, strict=True))
+        found = [[numbers.of(group)] for numbers, group in groups]
         failure = None
-        while len(rows) < count and failure is None:
+        for _ in range(1, count):
             try:
                 schedule.step()
             except Exception as error:  # raised when the steps before are done
                 failure = error
-            else:
-                rows.append([n.of(group) for n, group in zip(numbers, groups, strict=True)])
-        for (_, table), column in zip(self.tables, zip(*rows, strict=True), strict=True):
-            table[: len(rows)] = column
+                break
+            for rows, (numbers, group) in zip(found, groups, strict=True):
+                rows.append(numbers.of(group))
+        done = len(found[0])
+        for (_, table), rows in zip(self.tables, found, strict=True):
+            table[:done] = rows
         self.cursor[:] = 0
-        return len(rows), failure
+        return done, failure
