@@ -1,4 +1,4 @@
-"""What programs are fed: bytes, as which images are stored, mean numbers from 0 to 1, everything else what it is."""
+"""What programs are fed: bytes, as which images are stored, mean numbers from 0 to 1; floats take on the dtype of the model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ UNIT = 1 / 255  # what one step of a byte is worth
 
 def fed_dtype(x: Array, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in which a model of this dtype sees the inputs x."""
-    return dtype if x.dtype.kind == "u" else x.dtype  # uint8 is the only unsigned dtype of tensors
+    return dtype if x.dtype.kind in "uf" else x.dtype  # uint8 is the only unsigned dtype of tensors
 
 
 def as_fed(x: Array, dtype: np.dtype[Any]) -> Array:
     """The inputs x as a model of this dtype sees them."""
-    if x.dtype.kind != "u":
+    if x.dtype == fed_dtype(x, dtype):
         return x
     y = np.empty(x.shape, dtype)
     feed(y, x)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from ..errors import StateError
+from ..errors import FastnnError, StateError
 from ..kernels import Program
 from ..tensor import Array
 from .describe import describe
@@ -42,6 +43,32 @@ INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (
     reuse_in_place,
     pack_weights,
 )
+CHECKED_BYTES = 1 << 20  # of values that are looked at together
+
+
+class Guard(NamedTuple):
+    """A check of what a program is given: of which input, what part of it, and what raises if it is wrong."""
+
+    source: int
+    part: Callable[[Array], Array]
+    check: Callable[[Array], None]
+
+    def look(self, values: Array, place: Array) -> None:
+        """Check values of the input that lies at `place`, some rows at a time, as they are once they are there."""
+        rows = max(1, CHECKED_BYTES * len(values) // max(1, values.nbytes)) if values.ndim else 1
+        if values.ndim == 0 or len(values) <= rows:
+            self.check(self.part(_converted(values, place)))
+            return
+        for start in range(0, len(values), rows):
+            try:
+                self.check(self.part(_converted(values[start : start + rows], place)))
+            except FastnnError:
+                self.check(self.part(_converted(values, place)))  # which names the place among all rows
+                raise
+
+
+def _converted(values: Array, place: Array) -> Array:
+    return values.astype(place.dtype, copy=False) if values.dtype.kind == "f" else values
 
 
 class Plan:
@@ -81,7 +108,7 @@ class Plan:
         self.outputs: list[Array] = recording.outputs
         self.examples = len(self.inputs[0]) if self.inputs and self.inputs[0].ndim else 0
         self.program: Program = scheduled(recording.instructions, self.examples, self._moving())
-        self.guards = [(*self._source(a), check) for a, check in recording.guards]
+        self.guards = [Guard(*self._source(a), check) for a, check in recording.guards]
 
     def _moving(self) -> Array | None:
         """The input that a run may read elsewhere: a single one, unless it is part of what the program returns."""
@@ -101,8 +128,8 @@ class Plan:
 
     def check(self, values: tuple[Array, ...]) -> None:
         """Raise what eager code would raise on seeing these values of the inputs."""
-        for i, part, check in self.guards:
-            check(part(values[i]))
+        for guard in self.guards:
+            guard.look(values[guard.source], self.inputs[guard.source])
 
     def __str__(self) -> str:
         return describe(self)

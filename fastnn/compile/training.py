@@ -139,7 +139,8 @@ class TrainingStep:
         Parameters
         ----------
         x, y
-            All inputs and targets, as for a single step; row i of both belong together. Memory maps are read as the steps need them.
+            All inputs and targets, as for a single step; row i of both belong together. Memory maps are read as the steps need
+            them, of float32, float64, int64, uint8 and bool; other dtypes are converted before.
         batch_size
             Examples in a step; the last step takes what is left.
         rng
@@ -197,11 +198,14 @@ class TrainingStep:
 
     def _values(self, data: Any, name: str) -> Array:
         array = data.data if isinstance(data, Tensor) else as_array(data, name)
-        return np.ascontiguousarray(to_array(array, self.dtype if array.dtype.kind == "f" else None, name))
+        if array.dtype not in FLOATS:  # which are converted where they are read, row by row
+            array = to_array(array, self.dtype if array.dtype.kind == "f" else None, name)
+        return np.ascontiguousarray(array)
 
     def _kinds(self, xs: tuple[Array, ...], ys: tuple[Array, ...]) -> tuple[Kind, ...]:
         """The shapes and dtypes in which the program gets these inputs and targets."""
-        return tuple([(x.shape, fed_dtype(x, self.dtype)) for x in xs] + [(y.shape, y.dtype) for y in ys])
+        targets = [(y.shape, self.dtype if y.dtype.kind == "f" else y.dtype) for y in ys]
+        return tuple([(x.shape, fed_dtype(x, self.dtype)) for x in xs] + targets)
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:
         """The plan for a batch of these shapes and dtypes; the first `inputs` go to the model with its present settings."""

@@ -33,12 +33,12 @@ class ArrayFeed:
     """
 
     def __init__(self, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> None:
-        self.x, self.y = _values(x, dtype, "x"), _values(y, dtype, "y")
+        self.x, self.y = _values(x, dtype, "x", FLOATS), _values(y, dtype, "y")
         check_lengths(self.x, self.y)
         if not len(self.x):
             raise ArgumentError("there must be at least one example, got none")
-        _check_finite(self.x, "x", ArgumentError)
-        _check_finite(self.y, "y", LabelError)
+        _check_finite(self.x, "x", ArgumentError, dtype)
+        _check_finite(self.y, "y", LabelError, dtype)
         self.batch_size = check_batch_size(batch_size)
         self._outputs: Array | None = None  # the same memory in every epoch, for which steps are made ready once
 
@@ -131,8 +131,8 @@ class LoaderFeed:
             raise ArgumentError(f"the data loader must give pairs of inputs and targets, got {len(parts)} parts")
         x, y = _values(parts[0], self.dtype, "x of a batch"), _values(parts[1], self.dtype, "y of a batch")
         check_lengths(x, y)
-        _check_finite(x, "x of a batch", ArgumentError)
-        _check_finite(y, "y of a batch", LabelError)
+        _check_finite(x, "x of a batch", ArgumentError, self.dtype)
+        _check_finite(y, "y of a batch", LabelError, self.dtype)
         return x, y
 
 
@@ -155,19 +155,20 @@ def _batch_sizes(examples: int, batch_size: int, drop_last: bool = False) -> lis
     return [batch_size] * (whole > 0) + [rest] * (rest > 0 and not drop_last)
 
 
-def _values(values: Any, dtype: np.dtype[Any], name: str) -> Array:
-    """An array of a supported dtype; floats become `dtype`."""
+def _values(values: Any, dtype: np.dtype[Any], name: str, kept: tuple[np.dtype[Any], ...] = ()) -> Array:
+    """An array of a supported dtype; floats become `dtype` unless theirs may be kept, since steps convert them row by row."""
     array = as_array(values.data if hasattr(values, "backward") else values, name)
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"{name} must be numbers, got an array of dtype {array.dtype}")
-    return to_array(array, dtype if array.dtype.kind == "f" else None, name)
+    return array if array.dtype in kept else to_array(array, dtype if array.dtype.kind == "f" else None, name)
 
 
-def _check_finite(values: Array, name: str, error: type[Exception]) -> None:
+def _check_finite(values: Array, name: str, error: type[Exception], dtype: np.dtype[Any]) -> None:
+    """Raise `error` unless floats are finite, in the dtype in which they are computed with as well."""
     if values.dtype not in FLOATS:
         return
     for start in range(0, len(values), CHECKED_ROWS):
-        finite = np.isfinite(values[start : start + CHECKED_ROWS])
+        finite = np.isfinite(values[start : start + CHECKED_ROWS].astype(dtype, copy=False))
         if not finite.all():
             where = tuple(int(i) for i in np.argwhere(~finite)[0])
             position = (where[0] + start, *where[1:])

@@ -259,6 +259,37 @@ def test_bytes_are_scaled_and_memory_maps_are_read_in_place(tmp_path):
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maps_of_floats_are_read_and_checked_a_few_rows_at_a_time(dtype, tmp_path):
+    rows = 100_000
+    data = np.random.default_rng(0).normal(size=(rows, FEATURES)).astype(dtype)
+    data.tofile(tmp_path / "data")
+    mapped = np.memmap(tmp_path / "data", dtype, "r", shape=data.shape)
+
+    def losses(x, y):
+        fastnn.manual_seed(0)
+        model = nn.Linear(FEATURES, FEATURES)
+        step = fastnn.compile_training(model, "mse", optim.SGD(model.parameters(), lr=0.1))
+        step.prepare(x[:1000], y[:1000])
+        tracemalloc.start()
+        found = step.run_epoch(x, y, 1000)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return found, most
+
+    found, most = losses(mapped, mapped)
+    np.testing.assert_array_equal(found, losses(*[data.astype(np.float32)] * 2)[0])
+    assert most < 4 * data.size  # bytes of all in float32; the order of the rows and a part of them that is looked at are less
+
+
+def test_a_wrong_target_is_named_by_its_place_among_all_rows():
+    targets = np.zeros((50_000, CLASSES))
+    targets[40_001, 2] = np.nan
+    model, opt = build(mlp, "sgd", np.float32)
+    with pytest.raises(LabelError, match=r"got nan at target\[40001, 2\]"):
+        fastnn.compile_training(model, "mse", opt).run_epoch(np.zeros((50_000, FEATURES)), targets, 100)
+
+
 def test_dropout_draws_a_new_mask_at_every_step_and_repeats_from_a_seed():
     def run():
         fastnn.manual_seed(1)
