@@ -244,35 +244,43 @@ def test_a_residual_addition_and_its_activation_go_into_the_product_before_them(
 
 
 def test_a_convolution_adds_and_activates_before_it_stores():
-    x, weight, bias, extra, nothing, c, out = array(2, 3, 8, 8), array(4, 3, 3, 3), array(4), *(array(2, 4, 6, 6) for _ in range(4))
+    x, weight, bias, extra = filled(2, 3, 8, 8), filled(4, 3, 3, 3, seed=1), filled(4, seed=2), filled(2, 4, 6, 6, seed=3)
+    nothing, c, out = (array(2, 4, 6, 6) for _ in range(3))
     r = Recording(inputs=[x, extra], outputs=[out], state=[weight, bias, nothing])
     r.append("conv2d", c, x, weight, bias, nothing, 1, 1, 0, 0, 1, 1, 1, 0)
     r.append("add_relu", out, extra, c)
+    expected = results(r)
     fuse(r)
     assert kernels(r) == ["conv2d"]
+    np.testing.assert_allclose(results(r), expected, rtol=1e-5, atol=1e-6)
     assert CONVOLUTION_EPILOGUES[r.instructions[0].operands[-1]] == "add_relu"
     assert r.instructions[0].operands[0] is not c
     assert extent(r.instructions[0].operands[4]) == extent(extra)
 
 
 def test_a_gradient_is_added_to_the_one_beside_it():
-    dy, weight, beside, nothing, dx, out = array(2, 4, 6, 6), array(4, 3, 3, 3), *(array(2, 3, 8, 8) for _ in range(4))
+    dy, weight, beside = filled(2, 4, 6, 6), filled(4, 3, 3, 3, seed=1), filled(2, 3, 8, 8, seed=2)
+    nothing, dx, out = (array(2, 3, 8, 8) for _ in range(3))
     r = Recording(inputs=[dy, beside], outputs=[out], state=[weight, nothing])
     r.append("conv2d_input_grad", dx, dy, weight, nothing, 1, 1, 0, 0, 1, 1, 1, 0)
     r.append("add", out, dx, beside)
+    expected = results(r)
     fuse(r)
     assert kernels(r) == ["conv2d_input_grad"]
+    np.testing.assert_allclose(results(r), expected, rtol=1e-5, atol=1e-6)
     assert extent(r.instructions[0].operands[3]) == extent(beside)
 
 
 @pytest.mark.parametrize("beside", [False, True])
 def test_normalisation_and_what_follows_it_become_one(beside):
-    x, extra, y, z = (array(2, 3, 8) for _ in range(4))
-    weight, bias, mean, var = (array(3) for _ in range(4))
+    x, extra, y, z = filled(2, 3, 8), filled(2, 3, 8, seed=1), array(2, 3, 8), array(2, 3, 8)
+    weight, bias, mean, var = (filled(3, seed=s) ** 2 for s in range(4))
     r = Recording(inputs=[x, extra], outputs=[z], state=[weight, bias, mean, var])
     r.append("batch_norm", y, x, mean, var, weight, bias, x, 1e-5, 0)
     r.append("add_relu", z, extra, y) if beside else r.append("relu", z, y)
+    expected = results(r)
     fuse(r)
+    np.testing.assert_allclose(results(r), expected, rtol=1e-5, atol=1e-6)
     assert kernels(r) == ["batch_norm"]
     assert CONVOLUTION_EPILOGUES[r.instructions[0].operands[-1]] == ("add_relu" if beside else "relu")
     assert extent(r.instructions[0].operands[6]) == extent(extra if beside else x)

@@ -10,7 +10,7 @@ import fastnn
 from fastnn import nn, optim
 from fastnn.bench import nets
 from fastnn.compile.memory import extent
-from fastnn.compile.passes import postpone_sums
+from fastnn.compile.passes import memory_plan, postpone_sums
 from fastnn.compile.passes.schedule import divide
 from fastnn.compile.recording import Recording
 from fastnn.data import augment
@@ -65,6 +65,33 @@ def test_workers_do_not_touch_what_others_work_on(net, parts):
     step = fastnn.compile_training(model, net.loss, optim.Adam(model.parameters()), clip_norm=1.0)
     step.prepare(*net.data(net.batch))
     assert_free_of_conflicts(divide(step.program.program.instructions, net.batch, parts).workers)
+
+
+def test_workers_do_not_touch_what_others_work_on_in_a_wide_net():
+    model = WIDE.model()
+    step = fastnn.compile_training(model, WIDE.loss, optim.SGD(model.parameters(), lr=0.1))
+    step.prepare(*WIDE.data(WIDE.batch))
+    assert_free_of_conflicts(divide(step.program.program.instructions, WIDE.batch, 2).workers)
+
+
+@pytest.mark.parametrize("net", [SMALL, MEDIUM, LARGE, DEEP], ids=lambda net: net.name)
+def test_no_two_live_buffers_overlap_in_programs_of_real_nets(net, monkeypatch):
+    found, assign = [], memory_plan.assign_offsets
+
+    def noted(placements):
+        found.append((placements, assign(placements)))
+        return found[-1][1]
+
+    monkeypatch.setattr(memory_plan, "assign_offsets", noted)
+    model = net.model()
+    x, y = net.data(net.batch)
+    fastnn.compile_training(model, net.loss, optim.Adam(model.parameters())).prepare(x, y)
+    fastnn.compile_inference(model).plan(x)
+    assert len(found) == 2
+    for placements, needed in found:
+        for p, q in itertools.combinations(placements, 2):
+            assert not p.clashes(q) or p.offset + p.bytes <= q.offset or q.offset + q.bytes <= p.offset
+        assert max(p.offset + p.bytes for p in placements) == needed
 
 
 @pytest.mark.parametrize("parts", [2, 3])
