@@ -1,6 +1,7 @@
 """What depends on weights alone is computed once: the program before and after, and where it must stay as it is."""
 
 import numpy as np
+import pytest
 from fastnn.kernels import KERNELS
 
 from fastnn.compile.memory import root
@@ -41,7 +42,7 @@ def product(c, a, b, base):
 
 def normalisation(y, x, statistics):
     shape = (*x.shape[:2], x.size // (x.shape[0] * x.shape[1]))
-    return ("batch_norm", y.reshape(shape), x.reshape(shape), *statistics, y.reshape(shape), EPS, 0)
+    return ("batch_norm", y.reshape(shape), x.reshape(shape), *statistics, x.reshape(shape), EPS, 0)
 
 
 def linear_then_norm(transpose=False):
@@ -107,6 +108,42 @@ def test_normalisation_goes_into_the_convolution_before_it():
     fold_constants(r)
     assert kernels(r) == ["conv2d"]
     np.testing.assert_allclose(results(r), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_normalisation_goes_into_the_product_behind_it(length):
+    x, w, bias, y, c = filled(4, 3, length), filled(3 * length, 5, seed=1), filled(5, seed=2), empty(4, 3, length), empty(4, 5)
+    r = Recording(inputs=[x], outputs=[c], state=[w, bias])
+    r.append(*normalisation(y, x, statistics(3)))
+    r.append(*product(c, y.reshape(4, -1), w, bias))
+    expected = results(r)
+    fold_constants(r)
+    assert kernels(r) == ["gemm"]
+    np.testing.assert_allclose(results(r), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_normalisation_goes_into_the_convolution_behind_it_unless_zeros_are_put_around_its_result(padding):
+    x, weight, bias, y = filled(2, 3, 6, 6), filled(4, 3, 3, 3, seed=1), filled(4, seed=2), empty(2, 3, 6, 6)
+    unread, c = empty(2, 4, 4 + 2 * padding, 4 + 2 * padding), empty(2, 4, 4 + 2 * padding, 4 + 2 * padding)
+    r = Recording(inputs=[x], outputs=[c], state=[weight, bias, unread])
+    r.append(*normalisation(y, x, statistics(3)))
+    r.append("conv2d", c, y, weight, bias, unread, 1, 1, padding, padding, 1, 1, 1, 0)
+    expected = results(r)
+    fold_constants(r)
+    assert kernels(r) == (["batch_norm", "conv2d"] if padding else ["conv2d"])
+    np.testing.assert_allclose(results(r), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_normalisation_of_what_is_overwritten_before_it_is_needed_stays():
+    x, w, bias, y, c, v = filled(4, 3), filled(3, 5, seed=1), filled(5, seed=2), empty(4, 3), empty(4, 5), empty(4, 3)
+    r = Recording(inputs=[x], outputs=[c], state=[w, bias])
+    r.append("exp", v, x)
+    r.append(*normalisation(y, v, statistics(3)))
+    r.append("sin", v, x)
+    r.append(*product(c, y, w, bias))
+    fold_constants(r)
+    assert kernels(r) == ["exp", "batch_norm", "sin", "gemm"]
 
 
 def test_normalisation_stays_where_its_argument_is_needed_too():

@@ -65,6 +65,18 @@ def test_normalisation_and_dropout_are_gone_and_weights_lie_as_they_are_read():
             assert b.strides[2] == b.itemsize
 
 
+def test_normalisation_before_a_linear_map_is_gone_too():
+    fastnn.manual_seed(0)
+    body = (nn.BatchNorm1d(12), nn.Linear(12, 18), nn.Unflatten(1, (2, 3, 3)), nn.BatchNorm2d(2), nn.Conv2d(2, 4, 2), nn.BatchNorm2d(4))
+    model = nn.Sequential(*body, nn.Flatten(), nn.Linear(16, 3))
+    x = X.astype(np.float32)
+    for _ in range(3):
+        model(x * 2 + 1)
+    infer = fastnn.compile_inference(model)
+    assert [i.kernel for i in infer.plan(x).program.instructions] == ["gemm", "conv2d", "gemm"]
+    np.testing.assert_allclose(infer(x), evaluated(model, x), rtol=1e-5, atol=1e-5)
+
+
 def test_the_weights_are_those_of_the_moment_of_compiling():
     model = model_with_everything(np.float32)
     x = X.astype(np.float32)
