@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from .passes.memory_plan import Bytes
 from .placeholder import Placeholder
 from .plan import Plan
 from .recording import Recording, outputs_of, recording
+from .settings import Settings
 from .snapshot import snapshot
 
 KEPT_PLANS = 16  # batch shapes whose plans a thread keeps
@@ -52,7 +52,7 @@ class InferenceModel:
     model
         What to compute.
     live
-        True: the program reads the weights where the model has them, so that it follows further training, and what becomes of the layers.
+        True: the program reads the weights where the model has them, and follows further training, and what becomes of layers and settings.
         False: it holds a copy of them, which lets it put normalisation into the weights and lay these out for speed.
 
     Raises
@@ -66,13 +66,20 @@ class InferenceModel:
             raise DTypeError(f"model must be a module, got {type(model).__name__}")
         self.live = live
         self.dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-        self._followed = model if live else None
+        self._settings = Settings(model, modes=False) if live else None
         self._lock = threading.Lock()  # what is made of the weights is made once
         self._take(model)
 
+    def _follow(self, settings: Settings) -> None:
+        """Begin anew if the model has other layers or settings, or an optimiser has moved its weights into a buffer."""
+        if settings.number != self._number or any(t.data is not data for t, data in self._held):
+            self._take(settings.modules[0])
+
     def _take(self, model: Module) -> None:
         """Forget all programs; those to come are of the model as it is now."""
-        self._parts = _parts(model) if self.live else []
+        if self._settings is not None:
+            self._number = self._settings.number
+            self._held = [(t, t.data) for t in (*model.parameters(), *model.buffers())]
         self._model = snapshot(model, self.live)
         self._state = [t.data for t in (*self._model.parameters(), *self._model.buffers())]
         self._constants = Constants(self._state)
@@ -86,8 +93,8 @@ class InferenceModel:
         ShapeError, DTypeError
             If the inputs do not fit the model.
         """
-        if self._followed is not None and not _same(_parts(self._followed), self._parts):
-            self._take(self._followed)
+        if self._settings is not None:
+            self._follow(self._settings)
         if len(inputs) == 1 and type(x := inputs[0]) is np.ndarray and x.dtype == self.dtype:
             ready = self._plans.by_shape.get(x.shape)
             if ready is not None:
@@ -134,15 +141,6 @@ class InferenceModel:
             result = self._model(*inputs)
             found.outputs = outputs_of(result)
         return found
-
-
-def _parts(model: Module) -> list[Any]:
-    """The layers of a model, and where its parameters and buffers are."""
-    return [*model.modules(), *(t.data for t in (*model.parameters(), *model.buffers()))]
-
-
-def _same(some: list[Any], others: list[Any]) -> bool:
-    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
 def compile_inference(model: Module) -> InferenceModel:

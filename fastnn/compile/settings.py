@@ -34,11 +34,12 @@ class Settings:
     """The settings of some modules as a number: settings that come back have the number that they had.
 
     They are looked at when something was assigned to an attribute of any module, so that the number costs nothing where nothing was. What
-    `forward` itself assigns while a program is recorded is no setting.
+    `forward` itself assigns while a program is recorded is no setting; without `modes`, neither are training and evaluation.
     """
 
-    def __init__(self, *modules: Module) -> None:
+    def __init__(self, *modules: Module, modes: bool = True) -> None:
         self.modules = modules
+        self.modes = modes
         self._numbers: dict[Hashable, int] = {}
         self._next = count()
         self._results: set[tuple[Same, str]] = set()  # attributes that `forward` assigns
@@ -73,7 +74,7 @@ class Settings:
             for module in top.modules():
                 held = Same(module)
                 for name, value in {"training": module.training, **vars(module)}.items():
-                    if (held, name) not in self._results:
+                    if (held, name) not in self._results and (self.modes or name != "training"):
                         yield held, name, described(value)
 
 
