@@ -18,11 +18,11 @@ ROWS = 16  # rows that are added up in the array's own dtype before their sum go
 UNROLLED = 4  # of them that follow each other without a branch
 
 
-def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
+def column_sums(sums: int = 1) -> Callable[[Callable[..., Any]], Any]:
     """Make a formula a loop that sums what it returns over the rows of matrices, for each column from `low` to `high` - 1.
 
     The loop is called with `sums` output rows, low, high, and then the formula's arguments: matrices of equal shape (contiguous),
-    arrays with one item per column or, where named in `by_row`, per row, and numbers.
+    arrays with one item per column, and numbers.
     """
 
     def decorate(formula: Callable[..., Any]) -> Any:
@@ -30,7 +30,7 @@ def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callab
 
         def typing(*arguments: types.Type) -> Any:
             def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-                _Columns(context, b, formula, names, sig.args, values, sums=sums, by_row=by_row).emit()
+                _Columns(context, b, formula, names, sig.args, values, sums=sums).emit()
                 return context.get_dummy_value()
 
             return signature(types.none, *arguments), emit
@@ -43,10 +43,9 @@ def column_sums(sums: int = 1, by_row: tuple[str, ...] = ()) -> Callable[[Callab
 class _Columns(Loop):
     """Some vectors of columns at a time, all the way down: their sums stay in registers."""
 
-    def __init__(self, *use: Any, sums: int, by_row: tuple[str, ...]) -> None:
+    def __init__(self, *use: Any, sums: int) -> None:
         super().__init__(*use)
         self.outputs = list(self.pointers)[:sums]
-        self.by_row = by_row
         self.inputs = {name: pointer for name, pointer in self.pointers.items() if name not in self.outputs}
         self.matrices = [name for name in self.inputs if len(self.shapes[name]) == 2]
         self.rows, self.columns = self.shapes[self.matrices[0]]
@@ -69,7 +68,7 @@ class _Columns(Loop):
         sums = [self.variable(lanewise(self.item, lanes)) for _ in self.outputs]
         known = {name: V(b, value) for name, value in self.numbers.items()}
         for name in self.inputs:
-            if name not in (*self.matrices, *self.by_row):
+            if name not in self.matrices:
                 known[name] = self.load(b.gep(self.pointers[name], [j]), lanes, mask)
         for total in totals:
             b.store(constant(total.type.pointee, 0.0), total)
@@ -90,8 +89,7 @@ class _Columns(Loop):
     def add(self, sums: list[ir.Value], known: dict[str, V], rows: list[ir.Value], j: ir.Value, lanes: int, mask: ir.Value | None) -> None:
         b = self.b
         for r in rows:
-            of_row = {name: V(b, b.load(b.gep(self.pointers[name], [r]))) for name in self.by_row}
             at = b.add(b.mul(r, self.columns), j)
-            of_row |= {name: self.load(b.gep(self.pointers[name], [at]), lanes, mask) for name in self.matrices}
+            of_row = {name: self.load(b.gep(self.pointers[name], [at]), lanes, mask) for name in self.matrices}
             for sum, value in zip(sums, self.evaluate(**known, **of_row), strict=True):
                 b.store((V(b, b.load(sum)) + value).value, sum)

@@ -16,11 +16,14 @@ from ._coefficients import (
     ERF_NEAR,
     ERF_NEAR_DOUBLE,
     FORMATS,
+    GAUSSIAN_LIFT,
     GAUSSIAN_TAIL,
     HALF_PI,
     LOG_SERIES,
     LOG_TAIL,
     POWER_ACCURATE,
+    PRODUCT_LOWER,
+    PRODUCT_SCALE,
     TANH_NEAR,
 )
 from ._simd import (
@@ -118,13 +121,13 @@ def _exp_scaled(r: V, n: V) -> V:
     return p * from_bits(half << form.mantissa) * from_bits((n - half) << form.mantissa)
 
 
-def _exp_normal(x: V, lost: Operand = 0.0) -> V:
-    """e^(x + lost) where that is a normal number and `lost` a rounding error of x."""
+def _exp_normal(x: V, lost: Operand = 0.0, lift: int = 0) -> V:
+    """2^lift e^(x + lost) where that is a normal number and `lost` a rounding error of x."""
     form = FORMATS[x.dtype]
-    r, n, shifted = _reduce(x, form.bias)
+    r, n, shifted = _reduce(x, form.bias + lift)
     r = r + lost if isinstance(lost, V) else r
-    p = horner(r, (*form.expm1_tail, 1.0, 1.0))
-    return scaled(p, n) if has_scaling(x) else p * from_bits(shifted << form.mantissa)
+    p = _expm1_near(r) + 1  # rounded half as often as in one polynomial
+    return scaled(p, n + lift) if has_scaling(x) else p * from_bits(shifted << form.mantissa)
 
 
 def expm1(x: V) -> V:
@@ -135,10 +138,11 @@ def expm1(x: V) -> V:
     return where(absolute(x) < 2.0**-form.mantissa, x, fma(_expm1_near(r), half, half - 0.5) * 2)
 
 
-def _power_plus(x: V, scale: float) -> V:
-    """scale (e^x + 1) = scale (2^n (e^r - 1) + 2^n + 1); the larger of the last two is added last, so that little is lost."""
+def _power_plus(x: V, scale: float, lost: Operand = 0.0) -> V:
+    """scale (e^(x + lost) + 1) = scale (2^n (e^r - 1) + 2^n + 1); the larger of the last two is added last, so that little is lost."""
     form = FORMATS[x.dtype]
     r, _, n = _reduce(x, form.bias + int(math.log2(scale)))
+    r = r + lost if isinstance(lost, V) else r
     power = from_bits(n << form.mantissa)
     larger = power > scale
     return fma(_expm1_near(r), power, where(larger, scale, power)) + where(larger, power, scale)
@@ -175,6 +179,15 @@ def sigmoid(x: V) -> V:
     form = FORMATS[x.dtype]
     held = clip(x, form.exp_range[0], 2 * form.tanh_one)
     return form.sigmoid_scale / _power_plus(-held, form.sigmoid_scale)
+
+
+def times_sigmoid(x: V, argument: V, lost: Operand = 0.0) -> V:
+    """x sigmoid(argument + lost), as right where the sigmoid alone would be denormal, for |x| <= |argument| and a rounding error `lost`."""
+    form = FORMATS[x.dtype]
+    low, high = form.exp_range[0] - PRODUCT_LOWER, 2 * form.tanh_one
+    scale = form.sigmoid_scale * PRODUCT_SCALE
+    y = where(x < low, low, x) / _power_plus(-clip(argument, low, high), scale, -lost) * scale
+    return where(argument > high, x, y)
 
 
 def sigmoid_and_slope(x: V) -> tuple[V, V]:
@@ -262,14 +275,19 @@ def erf(x: V) -> V:
     return where(t < 1, fma(x, horner(x * x, near), x), copysign(1 - far, x))
 
 
-def gaussian_tail(x: V) -> tuple[V, V, V]:
-    """t = |x|, Phi(-t) and e^(-t^2 / 2), where Phi is the Gaussian distribution function; t is held where both are next to nothing."""
+def gaussian_tail(x: V) -> tuple[V, V, V, V]:
+    """t = |x|, d = t + a constant, p, and e = 2^GAUSSIAN_LIFT e^(-t^2 / 2), such that Phi(-t), the Gaussian distribution function, is
+    p / d e 2^-GAUSSIAN_LIFT.
+
+    e is a normal number even where t Phi(-t) is denormal; t is held where that is 0.
+    """
     center, end, tail = GAUSSIAN_TAIL[x.dtype]
     t = absolute(x)
     t = where(t > end, end, t)
     square = t * t
-    density = _exp_normal(square * -0.5, fma(t, t, -square) * -0.5)
-    return t, density * horner((t - center) / (t + center), tail), density
+    density = _exp_normal(square * -0.5, fma(t, t, -square) * -0.5, GAUSSIAN_LIFT)
+    d = t + center
+    return t, d, horner(fma(t / d, 2.0, -1.0), tail), density
 
 
 def _quarter_turns(x: V) -> tuple[V, V]:

@@ -2,13 +2,19 @@
 
 import math
 
+import numpy as np
+
 from .. import _math
 from .._math import exp, expm1
 from .._nest import elementwise
-from .._simd import V, absolute, clip, fma, where
+from .._simd import V, absolute, clip, double, fma, single, where
 from ..reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 MISH_ONE = 20.0  # from there on, tanh(softplus(x)) is 1 in float64
+MISH_FAR = -40.0  # below it, tanh(softplus(x)) is e^x in float64
+MISH_LIFT = 36.0  # what is added there, a constant whose sum with x is exact
+MISH_ZERO = -760.0  # from there on, x e^x is 0 in float64
+UNLIFTED = 2.0**-_math.GAUSSIAN_LIFT
 GELU_SLOPE = 2 * math.sqrt(2 / math.pi)  # gelu_tanh is x sigmoid(2 u); this is 2 u' at 0
 GELU_TANH_FLAT = 20.0  # beyond it, the tanh in gelu is -1 or 1
 
@@ -94,20 +100,27 @@ def celu_grad(dy: V, x: V, alpha: V) -> V:
 @elementwise
 def gelu(x: V) -> V:
     # x Phi(x), with Phi(x) = 1 - Phi(-x) for positive x
-    t, tail, _ = _math.gaussian_tail(x)
-    return fma(-t, tail, where(x < 0, 0.0, x))
+    t, d, p, density = _math.gaussian_tail(x)
+    return fma(t / d * p * density, -UNLIFTED, where(x < 0, 0.0, x))
 
 
 @elementwise
 def gelu_grad(dy: V, x: V) -> V:
-    t, tail, density = _math.gaussian_tail(x)
-    slope = fma(t * density, -1 / math.sqrt(2 * math.pi), tail)  # d/dt of t Phi(-t), up to its sign
+    t, d, p, density = _math.gaussian_tail(x)
+    slope = fma(t, -1 / math.sqrt(2 * math.pi), p / d) * density * UNLIFTED  # d/dt of t Phi(-t)
     return dy * where(x < 0, slope, 1 - slope)
 
 
 @elementwise
 def gelu_tanh(x: V) -> V:
-    return x * _math.sigmoid(x * fma(x * x, GELU_SLOPE * GELU_CUBIC, GELU_SLOPE))
+    # far from 0 the sigmoid is an exponential, whose relative error is the argument's absolute one: float32 rounds too much away
+    held = where(x < -GELU_TANH_FLAT, -GELU_TANH_FLAT, x)
+    d = double(held)
+    exact = d * fma(d * d, GELU_SLOPE * GELU_CUBIC, GELU_SLOPE)
+    if x.dtype is np.float64:
+        return _math.times_sigmoid(held, exact)
+    argument = single(exact)
+    return _math.times_sigmoid(held, argument, single(exact - double(argument)))
 
 
 @elementwise
@@ -120,7 +133,7 @@ def gelu_tanh_grad(dy: V, x: V) -> V:
 
 @elementwise
 def silu(x: V) -> V:
-    return x * _math.sigmoid(x)
+    return _math.times_sigmoid(x, x)
 
 
 @elementwise
@@ -138,8 +151,11 @@ def _mish_parts(x: V) -> tuple[V, V, V]:
 
 @elementwise
 def mish(x: V) -> V:
-    _, _, q = _mish_parts(x)
-    return x * (q / (q + 2))
+    # far below 0 it is x e^x, which is not denormal yet where e^x is
+    far = x < MISH_FAR
+    x = where(x < MISH_ZERO, MISH_ZERO, x)
+    _, e, q = _mish_parts(where(far, x + MISH_LIFT, x))
+    return x * where(far, e, q / (q + 2)) * where(far, x.like(math.exp(-MISH_LIFT)), 1.0)
 
 
 @elementwise

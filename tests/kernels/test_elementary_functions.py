@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastnn.kernels import run
+from fastnn.kernels._host import isa
+from fastnn.kernels.reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
 TABLES = Path(np.__file__).parent / "_core" / "tests" / "data"
 # Largest error in float32 ULP against the exact value, and in float64 relative to NumPy.
@@ -197,6 +199,49 @@ def test_softplus_and_elu_are_accurate_near_their_limits(dtype):
     np.testing.assert_allclose(y, np.logaddexp(0, x.astype(np.longdouble)).astype(np.float64), rtol=8 * eps)
     run("elu", y, x, 1.0)
     np.testing.assert_allclose(y, np.where(x > 0, x, np.expm1(np.minimum(x, 0).astype(np.float64))), rtol=4 * eps)
+
+
+def gaussian(x):
+    """Phi(x), from a continued fraction (Abramowitz & Stegun 26.2.14) far below 0, where erf leaves nothing of it."""
+    t = np.maximum(-x, 2.0)
+    fraction = t
+    for k in range(200, 0, -1):
+        fraction = t + k / fraction
+    far = np.exp(-t * t / 2) / (fraction * math.sqrt(2 * math.pi))
+    return np.where(x < -2, far, 0.5 + 0.5 * REFERENCES["erf"](np.maximum(x, -2.0) / math.sqrt(2)))
+
+
+def times_logistic(x, argument):
+    with np.errstate(over="ignore"):
+        return x / (1 + np.exp(-argument))
+
+
+def mish(x):
+    e = np.exp(np.minimum(x, 30.0))
+    return x * (e * (e + 2) / (e * (e + 2) + 2))
+
+
+ACTIVATIONS = {  # numbers, and the function in float64
+    "gelu": ((), lambda x: x * gaussian(x)),
+    "gelu_tanh": ((), lambda x: times_logistic(x, 2 * math.sqrt(2 / math.pi) * (x + GELU_CUBIC * x**3))),
+    "silu": ((), lambda x: times_logistic(x, x)),
+    "mish": ((), mish),
+    "softplus": ((1.0, 1e9), lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))),
+    "elu": ((1.0,), lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
+    "celu": ((1.0,), lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
+    "selu": ((), lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))),
+    "softsign": ((), lambda x: x / (1 + np.abs(x))),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_float32_activations_are_right_to_4_ulp_even_where_they_are_next_to_nothing(name):
+    numbers, exact = ACTIVATIONS[name]
+    far = np.linspace(-16 if name == "gelu" else -11 if name == "gelu_tanh" else -115, 8, 40_001)
+    x = np.concatenate([far, np.linspace(-3, 3, 20_001), -np.geomspace(1e-37, 1, 5_001), [1e4, -1e4, 3e38, -3e38, 0.0]]).astype(np.float32)
+    y = compute(name, x, *numbers)
+    rounded_squares = name == "gelu" and isa().name in ("sse", "generic")  # what a square loses takes a fused multiply-add to find out
+    assert ulp_errors(y, exact(x.astype(np.float64))).max() <= (100 if rounded_squares else 4)
 
 
 @pytest.mark.slow
