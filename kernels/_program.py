@@ -17,7 +17,7 @@ from ._team import LINE, get_num_threads, team
 SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
 WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
 COPYING_PAYS = 32 << 10  # bytes up to which a copy costs less than telling every instruction where to look
-TRYING_PAYS = 16_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
+TRYING_PAYS = 4_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
 TRIALS = 6  # runs, in turns by all workers and by one, whose shortest times decide
 TRUST = 20  # how much longer than the trials took their outcome is relied on
 
