@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _registry, _team
+from ._epilogue import known, split
 from ._errors import ArgumentError, DTypeError, ShapeError
 from ._overlap import overlaps_itself
 from ._registry import KERNELS, Kernel, as_record
@@ -21,7 +22,6 @@ from .reference.matmul import EPILOGUES
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
 ROW_BYTES = 1 << 18  # from here on, structured kernels take longer than a thread that is awake already needs to join in
 SHARED_FLOPS = 1 << 23  # the same for products
-TWO_OPERANDS = {name for name in EPILOGUES[1:] if len(KERNELS[name].signature.arrays) == 3}  # epilogues that read `extra`
 
 
 def share(kernel: Kernel, operands: tuple[Any, ...], large: int) -> None:
@@ -111,14 +111,18 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
         gemm.twin(*given)
 
 
-def _check_gemm(c: Any, a: Any, b: Any, base: Any, extra: Any, alpha: float, beta: float, epilogue: int) -> None:
+def _check_gemm(c: Any, a: Any, b: Any, base: Any, extra: Any, alpha: float, beta: float, epilogue: Any) -> None:
     """Raise what `gemm` raises beside what its signature says."""
     if len(c) and not _has_rows(c[0]):
         raise ShapeError(f"gemm(): the rows or the columns of c must be contiguous, got strides {c.strides}")
-    if not 0 <= epilogue < len(EPILOGUES):
-        raise ArgumentError(f"gemm(): epilogue must be a number from 0 to {len(EPILOGUES) - 1}, got {epilogue}")
+    number, numbers = split(epilogue)
+    if not 0 <= number < len(EPILOGUES):
+        raise ArgumentError(f"gemm(): epilogue must be a number from 0 to {len(EPILOGUES) - 1}, got {number}")
+    wanted = known(number).numbers if number else 0
+    if len(numbers) != wanted:
+        raise ArgumentError(f"gemm(): the epilogue {EPILOGUES[number]} takes {wanted} numbers, got {len(numbers)}")
     along = 2 if c.shape[2] > 1 and c.strides[2] == c.itemsize else 1
-    if EPILOGUES[epilogue] in TWO_OPERANDS and c.size and c.shape[along] > 1 and extra.strides[along] != c.itemsize:
+    if number and known(number).two and c.size and c.shape[along] > 1 and extra.strides[along] != c.itemsize:
         raise ShapeError(f"gemm(): extra must lie as c does, with strides {c.strides}, or repeat whole rows; got {extra.strides}")
 
 

@@ -19,6 +19,7 @@ from numba.core.typing.templates import signature as typing_signature
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
+from ._epilogue import MOST_NUMBERS
 from ._signature import Array, Signature
 
 I64 = ir.IntType(64)
@@ -44,7 +45,7 @@ def argument_types(signature: Signature, dtypes: str) -> list[types.Type]:
             layout = "A" if parameter.layout == "strided" else "C"
             found.append(types.Array(ITEM_TYPES[next(remaining)], len(parameter.dims), layout))
         else:
-            found.append(types.int64 if parameter.kind == "int" else ITEM_TYPES[lead])
+            found.append(types.int64 if parameter.kind != "float" else ITEM_TYPES[lead])
     return found
 
 
@@ -163,6 +164,10 @@ def unpacked(signature: Signature, context: Any, b: ir.IRBuilder, record: ir.Val
     arguments = []
     for parameter, type in zip(signature.kinds, argtypes[1:], strict=True):
         if not isinstance(parameter, Array):
+            if parameter.kind == "epilogue":
+                arguments.append(b.ptrtoint(b.gep(record, [I64(count)]), I64))  # the address of its words
+                count += 2 + MOST_NUMBERS
+                continue
             value = word()
             if parameter.kind == "float":
                 value = b.bitcast(value, ir.DoubleType())

@@ -1,62 +1,60 @@
-"""What a matrix product does to a block of its result while that is still in cache: an elementwise formula, chosen by number."""
+"""Epilogues: what products can apply to their result, by number, and where compiled code finds them.
+
+Each is a small kernel of its own, called by address on one block after the other, so that the kernel of products need not hold them all.
+"""
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from typing import Any
 
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.typing.templates import signature
-from numba.extending import intrinsic
-
-from ._simd import I64, LLVM_ITEMS, Mover, V, lanes_below, register
-from .compiled import activations, elementwise
+from ._registry import KERNELS, Kernel
+from ._signature import float_bits
 from .reference.matmul import EPILOGUES
 
-
-def _formula(name: str) -> Any:
-    return getattr(activations, name, None) or getattr(elementwise, name)
+MOST_NUMBERS = 2  # that a formula takes
 
 
-@intrinsic
-def finish(typingctx: Any, epilogue: Any, c: Any, c_row: Any, extra: Any, extra_row: Any, rows: Any, cols: Any, like: Any) -> Any:
-    """c = f(c) or f(c, extra) for a block of rows x cols; addresses and strides in bytes, rows contiguous."""
-    item = LLVM_ITEMS[like]
+class Epilogue(Kernel):
+    """An elementwise kernel as an epilogue.
 
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        done = builder.append_basic_block("finished")
-        switch = builder.switch(values[0], done)
-        for number, name in enumerate(EPILOGUES):
-            if name:
-                block = builder.append_basic_block(f"finish_{name}")
-                switch.add_case(I64(number), block)
-                builder.position_at_end(block)
-                _block(builder, item, _formula(name), *values[1:7])
-                builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
+    Attributes
+    ----------
+    two
+        Whether it takes a second array, which is `extra`.
+    numbers
+        How many numbers it takes.
+    """
 
-    return signature(types.none, *[types.int64] * 7, like), emit
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(f"{kernel.name}_of_blocks", kernel.family, kernel.twin.__wrapped__)
+        self._kernel = kernel
+        arrays = len(self.signature.arrays)
+        self.two, self.numbers = arrays == 3, len(self.signature.kinds) - arrays
+
+    def _compile(self, symbol: str, dtypes: str) -> bytes:
+        from . import _codegen, _finish
+
+        module = _finish.build(symbol, dtypes, self._kernel._implementation(), self.numbers)
+        return _codegen.object_code(module, symbol, vectorize=False, level=1)
 
 
-def _block(b: ir.IRBuilder, item: ir.Type, formula: Any, *place: ir.Value) -> None:
-    c, c_row, extra, extra_row, rows, cols = place
-    bytes, vector = register(item)
-    lanes = vector.count
-    mover = Mover(b, item)
+@cache
+def known(number: int) -> Epilogue:
+    """The epilogue of this number, which is not 0."""
+    return Epilogue(KERNELS[EPILOGUES[number]])
 
-    def apply(offset: ir.Value, c_at: ir.Value, extra_at: ir.Value, mask: ir.Value | None) -> None:
-        operands = [V(b, mover.load(b.add(c_at, offset), mask))]
-        if len(formula.arguments) == 2:
-            operands.append(V(b, mover.load(b.add(extra_at, offset), mask)))
-        mover.store(formula(*operands).value, b.add(c_at, offset), mask)
 
-    with cgutils.for_range(b, rows) as row:
-        c_at = b.add(c, b.mul(row.index, c_row))
-        extra_at = b.add(extra, b.mul(row.index, extra_row))
-        whole = b.sdiv(cols, I64(lanes))
-        with cgutils.for_range(b, whole) as column:
-            apply(b.mul(column.index, I64(lanes * bytes)), c_at, extra_at, None)
-        rest = b.sub(cols, b.mul(whole, I64(lanes)))
-        with b.if_then(b.icmp_signed(">", rest, I64(0))):
-            apply(b.mul(whole, I64(lanes * bytes)), c_at, extra_at, lanes_below(b, rest, lanes))
+def split(epilogue: Any) -> tuple[int, tuple[float, ...]]:
+    """An epilogue, which is a number of the table or a tuple of that and what its formula takes, as both."""
+    return (epilogue[0], tuple(epilogue[1:])) if isinstance(epilogue, tuple) else (epilogue, ())
+
+
+def words(epilogue: Any, dtype: str) -> list[int]:
+    """What the record of a call says of it: the number, the address of its code for this dtype, its formula's numbers."""
+    number, numbers = split(epilogue)
+    if not number:
+        return [0] * (2 + MOST_NUMBERS)
+    address = ctypes.cast(known(number).entry(dtype), ctypes.c_void_p).value or 0
+    return [number, address, *map(float_bits, numbers), *[0] * (MOST_NUMBERS - len(numbers))]

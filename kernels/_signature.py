@@ -9,6 +9,7 @@ contiguous     pointer, shape
 strided        pointer, shape, strides in bytes
 elementwise    pointer, strides over the common loop nest, whose shape leads the record
 number         an int64, or the bits of a float64
+epilogue       number, address of its code, the bits of two float64
 =============  =====================================================
 """
 
@@ -46,7 +47,7 @@ class Array(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A number parameter, handed over as "float" or "int"."""
+    """A number parameter, handed over as "float" or "int", or as "epilogue", which chooses what a product applies to its result."""
 
     kind: str
 
@@ -81,8 +82,16 @@ Masks = Array("bool", "elementwise")
 Anything = Array("any", "elementwise")
 Float = Number("float")
 Int = Number("int")
+Epilogue = Number("epilogue")
 
 Parameter = Array | Number
+
+# What numbers of each kind are called, and the types that they may have.
+ACCEPTED = {
+    "int": ("a whole number", (int, np.integer)),
+    "float": ("a number", (int, float, np.integer, np.floating)),
+    "epilogue": ("a whole number or a tuple of numbers", (int, np.integer, tuple)),
+}
 
 
 def common_nest(arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
@@ -155,7 +164,10 @@ class Signature:
             rows = iter(strides)
         for parameter, value in zip(self.kinds, operands, strict=True):
             if isinstance(parameter, Number):
-                words.append(value if parameter.kind == "int" else float_bits(value))
+                if parameter.kind == "epilogue":
+                    words.extend(_epilogue_words(value, operands[0].dtype.str[1:]))
+                else:
+                    words.append(value if parameter.kind == "int" else float_bits(value))
                 continue
             words.append(value.__array_interface__["data"][0])
             if parameter.layout == "elementwise":
@@ -186,9 +198,8 @@ class Signature:
         for (name, parameter), value in zip(self.parameters.items(), operands, strict=True):
             where = f"{self.name}(): {name}"
             if isinstance(parameter, Number):
-                kinds = (int, np.integer) if parameter.kind == "int" else (int, float, np.integer, np.floating)
+                wanted, kinds = ACCEPTED[parameter.kind]
                 if not isinstance(value, kinds):
-                    wanted = "a whole number" if parameter.kind == "int" else "a number"
                     raise DTypeError(f"{where} must be {wanted}, got {type(value).__name__}")
                 continue
             if not isinstance(value, np.ndarray):
@@ -223,6 +234,12 @@ class Signature:
     def pairs(self) -> list[tuple[int, int, bool]]:
         """Each output with each other array, by their numbers, and whether both may be the same items."""
         return [(i, j, j >= self.outputs and not self.kinds[j].apart) for i in range(self.outputs) for j in self.arrays if j > i]
+
+
+def _epilogue_words(epilogue: Any, dtype: str) -> list[int]:
+    from ._epilogue import words  # which needs the registry, and that this module
+
+    return words(epilogue, dtype)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -17,7 +17,7 @@ NUMBA_FILES = [
     "compiler",
     "dots",
     "each_row",
-    "epilogue",
+    "finish",
     "fallback",
     "gemv",
     "inner",

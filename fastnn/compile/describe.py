@@ -49,7 +49,8 @@ def _fused(instruction: Instruction) -> list[str]:
     if instruction.kernel not in EPILOGUES_OF:
         return []
     known, _ = EPILOGUES_OF[instruction.kernel]
-    applied = known[instruction.operands[EPILOGUE]]
+    epilogue = instruction.operands[EPILOGUE]
+    applied = known[epilogue[0] if isinstance(epilogue, tuple) else epilogue]
     return [BASE] * bool(_named(instruction).get(BETA)) + [applied] * bool(applied)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import _host
 from .._blocks import transpose
+from .._calls import invoke
 from .._compiler import inlined, subroutine
-from .._epilogue import finish
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
 from .._host import NV, tile_rows
 from .._inner import COLUMNS, ROWS, inner_tile
@@ -31,6 +31,7 @@ FOLD = 4  # steps along K that take as long as the fold of their sums
 LEVEL_2 = _host.cache_bytes(2)
 COPY, TURN = 3, 5  # cycles for a register of a panel whose items lie crosswise, and for one of a transpose
 
+words_of_block = stack_buffer(8 * 8)
 block_of_a = stack_buffer(A_BLOCK_BYTES + SLACK)
 panels_of_b = stack_buffer(2 * GROUP * B_PANEL_BYTES + SLACK)
 
@@ -85,9 +86,12 @@ def row_of_panels(c, c_panel, base, base_panel, a, a_col, b, b_panel, K, panels,
 
 
 @subroutine
-def finished(epilogue, c, c_row, extra, extra_row, rows, cols, like):
-    """A block of C to which its epilogue has been applied."""
-    finish(epilogue, c, c_row, extra, extra_row, rows, cols, like)
+def finished(finish, c, c_row, extra, extra_row, rows, cols):
+    """A block of C to which its epilogue has been applied: a call of the code whose address is the second of the words at `finish`."""
+    words, word = words_of_block(), np.int64(0)
+    for place, value in enumerate((c, c_row, extra, extra_row, rows, cols, peek(finish + 16, word), peek(finish + 24, word))):
+        poke(words + 8 * place, value)
+    invoke(peek(finish + 8, word), words, 0, 1)
 
 
 @inlined
@@ -97,9 +101,9 @@ def height(left, most):
 
 
 @subroutine
-def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_col, rows, cols, K, alpha, beta, least, epilogue, item):
+def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_col, rows, cols, K, alpha, beta, least, finish, item):
     """Some rows of C where the rows of A and the columns of B lie in one piece each."""
-    i = 0
+    i, epilogue = 0, peek(finish, item)
     while i < rows:
         count = height(rows - i, ROWS)
         place, beneath = c + i * c_row, base + i * base_row
@@ -108,7 +112,7 @@ def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_co
             inner_tile(place + j * item, c_row, beneath + j * item, base_row, a + i * a_row, a_row, b + j * b_col, b_col,
                        count, few, K, alpha, beta, least)  # fmt: skip
         if epilogue != 0 and epilogue != RELU:
-            finished(epilogue, place, c_row, extra + i * extra_row, extra_row, count, cols, alpha)
+            finished(finish, place, c_row, extra + i * extra_row, extra_row, count, cols)
         i += count
 
 
@@ -128,8 +132,9 @@ def transpose_pays(M, N, K, W, a_crosswise, b_crosswise, added):
     return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * COPY * K * N // W
 
 
-def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
+def gemm(team, c, a, b, base, extra, alpha, beta, finish):
     part, parts = team
+    epilogue = peek(finish, np.int64(0))
     batch, M, N = c.shape
     K = a.shape[2]
     item = c.itemsize
@@ -221,12 +226,12 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
             cols = NR if packed else N
             for j in range(n_start, n_stop if epilogue != 0 else n_start, cols):
                 place, beside = c_at + j // NR * c_panel, extra_at + j // NR * extra_panel
-                finished(epilogue, place, c_row, beside, extra_row, 1, min(cols, n_stop - j), alpha)
+                finished(finish, place, c_row, beside, extra_row, 1, min(cols, n_stop - j))
         if inner:
             place, beneath, beside = c_at + n_start * item, base_at + n_start * item, extra_at + n_start * item
             inner_products(place + m_start * c_row, c_row, beneath + m_start * base_row, base_row, beside + m_start * extra_row, extra_row,
                            a_at + m_start * a_row, a_row, b_at + n_start * b_col, b_col, m_stop - m_start, n_stop - n_start, K,
-                           alpha, beta, c.dtype.type(0 if epilogue == RELU else -np.inf), epilogue, item)  # fmt: skip
+                           alpha, beta, c.dtype.type(0 if epilogue == RELU else -np.inf), finish, item)  # fmt: skip
         for kk in range(0, 0 if vector or inner else max(K, 1), KC):
             depth = min(KC, K - kk)
             last = kk + depth == K
@@ -282,7 +287,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
                             i += rows
                         if last and epilogue != 0 and epilogue != RELU and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
-                            finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols, alpha)
+                            finished(finish, place, c_row, beside, extra_row, mm_stop - mm, cols)
                     if spare != 0:
                         bbuf = spare
         if flipped:
@@ -290,7 +295,7 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
             rows, cols = n_stop - n_start, m_stop - m_start
             transpose(place, out_row, c_at + m_start * c_row + n_start * item, c_row, rows, cols, alpha)
             if epilogue != 0 and epilogue != RELU:
-                finished(epilogue, place, out_row, beside, extra_row, rows, cols, alpha)
+                finished(finish, place, out_row, beside, extra_row, rows, cols)
         c_at += c_step
         a_at += a_step
         b_at += b_step

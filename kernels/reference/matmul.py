@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from .._signature import Float, Int, Strided
+from .._signature import Epilogue, Float, Strided
 from . import activations, elementwise
 
-# Elementwise kernels that a product can apply to its result, by number; those of two operands take `extra` as the second.
-EPILOGUES = ("", "relu", "sigmoid", "tanh", "gelu", "silu", "relu_grad", "sigmoid_grad", "tanh_grad", "add", "add_relu", "multiply")
+# Elementwise kernels that a product can apply to its result, by number: every activation, its derivative times the result, and some
+# arithmetic. Those of two arrays take `extra` as the second.
+SIMPLE = ("relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "mish", "softsign", "selu", "relu6", "hardsigmoid", "hardswish")
+ACTIVATIONS = (*SIMPLE, "leaky_relu", "elu", "celu", "softplus", "hardtanh")  # the latter take numbers
+EPILOGUES = ("", *ACTIVATIONS, *[f"{name}_grad" for name in ACTIVATIONS], "add", "add_relu", "multiply")
 
 
 def gemm(
@@ -18,16 +21,17 @@ def gemm(
     extra: Strided("B M N"),
     alpha: Float,
     beta: Float,
-    epilogue: Int,
+    epilogue: Epilogue,
 ) -> None:
     """c_i = f(alpha a_i b_i + beta base_i, extra_i) for every matrix i of a batch, f being EPILOGUES[epilogue].
 
     The rows or the columns of c are contiguous. With beta = 0 the base is not read, and it may be c. `extra` lies as c does, or is not
-    read.
+    read. Where f takes numbers, `epilogue` is a tuple: which f, and they.
     """
     product = alpha * (a @ b)
     np.copyto(c, product if beta == 0 else product + beta * base)
-    if epilogue:
-        name = EPILOGUES[epilogue]
+    number, *numbers = epilogue if isinstance(epilogue, tuple) else (epilogue,)
+    if number:
+        name = EPILOGUES[number]
         kernel = getattr(activations, name, None) or getattr(elementwise, name)
-        kernel(c, c, *([extra] if kernel.__code__.co_argcount == 3 else []))
+        kernel(c, c, *([extra] if kernel.__code__.co_argcount - len(numbers) == 3 else []), *numbers)

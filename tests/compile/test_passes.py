@@ -210,6 +210,22 @@ def test_linear_bias_and_activation_become_one_product():
     np.testing.assert_array_equal(results(r), expected)
 
 
+@pytest.mark.parametrize("name", EPILOGUES[1:])
+def test_every_epilogue_goes_into_the_product_before_it_with_its_numbers(name):
+    x, w, extra, c, y = filled(4, 3), filled(3, 5), filled(4, 5, seed=1), array(4, 5), array(4, 5)
+    signature = KERNELS[name].signature
+    numbers = (-0.5, 0.75)[: len(signature.kinds) - len(signature.arrays)]
+    r = Recording(inputs=[x, extra], outputs=[y], state=[w])
+    r.append(*product(c, x, w))
+    r.append(name, y, c, *[extra] * (len(signature.arrays) - 2), *numbers)
+    expected = results(r)
+    fuse(r)
+    assert kernels(r) == ["gemm"]
+    number = EPILOGUES.index(name)
+    assert r.instructions[0].operands[-1] == ((number, *numbers) if numbers else number)
+    np.testing.assert_array_equal(results(r), expected)
+
+
 def test_an_activation_stays_where_its_argument_is_needed_too():
     x, w, c, y = filled(4, 3), filled(3, 5), array(4, 5), array(4, 5)
     r = Recording(inputs=[x], outputs=[y, c], state=[w])

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from fastnn.kernels import EPILOGUES, KERNELS, _host, run
+from fastnn.kernels._epilogue import known
 from fastnn.kernels._registry import as_record
 
 from fastnn import kernels
@@ -86,21 +87,27 @@ def test_a_base_is_added_whatever_repeats_in_it(M, N, K, dtype):
     assert_close(c, a.astype(np.float64) @ b.astype(np.float64) + whole, dtype, K)
 
 
+def with_numbers(epilogue):
+    """An epilogue with numbers that suit its formula."""
+    numbers = (-0.5, 0.75) if EPILOGUES[epilogue].startswith("hardtanh") else (0.8, 1.5)
+    return (epilogue, *numbers[: known(epilogue).numbers]) if known(epilogue).numbers else epilogue
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("epilogue", range(1, len(EPILOGUES)))
+@pytest.mark.parametrize("epilogue", range(1, len(EPILOGUES)), ids=EPILOGUES[1:])
 def test_epilogues_are_applied_once_to_every_item(epilogue, dtype):
     rng = np.random.default_rng(epilogue)
-    for M, N, K in ((1, 1, 1), (1, 37, 5), (7, 17, 9), (20, 40, 600), (33, 1, 8)):
+    for M, N, K in ((1, 1, 1), (1, 37, 5), (7, 17, 9), (20, 40, 600), (33, 1, 8), (40, 70, 3)):
         a, b = (rng.normal(size=s).astype(dtype) / K**0.5 for s in ((M, K), (K, N)))
         extra = rng.normal(size=(M, N)).astype(dtype)
-        expected = np.full((M, N), np.nan, dtype)
-        KERNELS["gemm"].twin(expected[None], a[None], b[None], extra[None], extra[None], 1.0, 0.5, epilogue)
-        for right in (b, np.asfortranarray(b)):
-            c = np.full((M, N), np.nan, dtype)
-            run("gemm", c[None], a[None], right[None], extra[None], extra[None], 1.0, 0.5, epilogue)
-            np.testing.assert_allclose(
-                c, expected, rtol=1e-4 if dtype == np.float32 else 1e-10, atol=2e-6 if dtype == np.float32 else 1e-12
-            )
+        for base in (extra, np.broadcast_to(extra[:, :1], extra.shape)):
+            expected = np.full((M, N), np.nan, dtype)
+            KERNELS["gemm"].twin(expected[None], a[None], b[None], base[None], extra[None], 1.0, 0.5, with_numbers(epilogue))
+            for right in (b, np.asfortranarray(b)):
+                c = np.full((M, N), np.nan, dtype)
+                run("gemm", c[None], a[None], right[None], base[None], extra[None], 1.0, 0.5, with_numbers(epilogue))
+                rtol, atol = (1e-4, 4e-6) if dtype == np.float32 else (1e-10, 1e-12)
+                np.testing.assert_allclose(c, expected, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -332,6 +339,9 @@ def test_operands_that_a_product_would_misread_are_refused():
         ((c.swapaxes(1, 2), a, b, b, row, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
         ((c, a, b, c, b, 1.0, 0.0, len(EPILOGUES)), ArgumentError, "epilogue must be"),
         ((c, a, b, c, b, 1.0, 0.0, -1), ArgumentError, "epilogue must be"),
+        ((c, a, b, c, b, 1.0, 0.0, "relu"), DTypeError, "epilogue must be a whole number or a tuple of numbers"),
+        ((c, a, b, c, b, 1.0, 0.0, EPILOGUES.index("elu")), ArgumentError, "elu takes 1 numbers, got 0"),
+        ((c, a, b, c, b, 1.0, 0.0, (1, 0.5)), ArgumentError, "relu takes 0 numbers, got 1"),
         ((a, a, b, b, b, 1.0, 0.0, 0), ShapeError, "c and a must not share memory"),
         ((b, a, b, a, a, 1.0, 0.0, 0), ShapeError, "c and b must not share memory"),
         ((c, a, b, c[:, ::-1], b, 1.0, 1.0, 0), ShapeError, "c and base must not share memory unless"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ...kernels import CONVOLUTION_EPILOGUES, EPILOGUES, Instruction
 from ...tensor import Array
 from ..memory import address, overlap, root
@@ -70,13 +72,15 @@ def _fuse_epilogue(recording: Recording, n: int) -> bool:
             continue
         producer = recording.instructions[i]
         known, extra = EPILOGUES_OF.get(producer.kernel, ((), 0))
-        others = [x for k, x in enumerate(consumer.operands) if k not in (0, side)]
+        rest = [x for k, x in enumerate(consumer.operands) if k not in (0, side)]
+        others, numbers = [x for x in rest if isinstance(x, np.ndarray)], [x for x in rest if not isinstance(x, np.ndarray)]
         operands = list(producer.operands)
         c = operands[RESULT]
         fits = consumer.kernel in known and operands[EPILOGUE] == 0 and y.flags.c_contiguous and y.size == c.size
         if not fits or any(not x.flags.c_contiguous or x.shape != y.shape or x.dtype != y.dtype for x in others):
             continue
-        operands[RESULT], operands[EPILOGUE] = y.reshape(c.shape), known.index(consumer.kernel)
+        number = known.index(consumer.kernel)
+        operands[RESULT], operands[EPILOGUE] = y.reshape(c.shape), (number, *numbers) if numbers else number
         if others:
             operands[extra] = others[0].reshape(c.shape)
         recording.instructions[n] = Instruction(producer.kernel, tuple(operands))
