@@ -86,12 +86,12 @@ def row_of_panels(c, c_panel, base, base_panel, a, a_col, b, b_panel, K, panels,
 
 
 @subroutine
-def finished(finish, c, c_row, extra, extra_row, rows, cols):
-    """A block of C to which its epilogue has been applied: a call of the code whose address is the second of the words at `finish`."""
+def finished(epilogue, c, c_row, extra, extra_row, rows, cols):
+    """A block of C to which its epilogue has been applied: a call of the code whose address is the second of the words at `epilogue`."""
     words, word = words_of_block(), np.int64(0)
-    for place, value in enumerate((c, c_row, extra, extra_row, rows, cols, peek(finish + 16, word), peek(finish + 24, word))):
+    for place, value in enumerate((c, c_row, extra, extra_row, rows, cols, peek(epilogue + 16, word), peek(epilogue + 24, word))):
         poke(words + 8 * place, value)
-    invoke(peek(finish + 8, word), words, 0, 1)
+    invoke(peek(epilogue + 8, word), words, 0, 1)
 
 
 @inlined
@@ -101,9 +101,9 @@ def height(left, most):
 
 
 @subroutine
-def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_col, rows, cols, K, alpha, beta, least, finish, item):
+def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_col, rows, cols, K, alpha, beta, least, epilogue, item):
     """Some rows of C where the rows of A and the columns of B lie in one piece each."""
-    i, epilogue = 0, peek(finish, item)
+    i, number = 0, peek(epilogue, item)
     while i < rows:
         count = height(rows - i, ROWS)
         place, beneath = c + i * c_row, base + i * base_row
@@ -111,8 +111,8 @@ def inner_products(c, c_row, base, base_row, extra, extra_row, a, a_row, b, b_co
             few = min(COLUMNS, cols - j)
             inner_tile(place + j * item, c_row, beneath + j * item, base_row, a + i * a_row, a_row, b + j * b_col, b_col,
                        count, few, K, alpha, beta, least)  # fmt: skip
-        if epilogue != 0 and epilogue != RELU:
-            finished(finish, place, c_row, extra + i * extra_row, extra_row, count, cols)
+        if number != 0 and number != RELU:
+            finished(epilogue, place, c_row, extra + i * extra_row, extra_row, count, cols)
         i += count
 
 
@@ -132,9 +132,9 @@ def transpose_pays(M, N, K, W, a_crosswise, b_crosswise, added):
     return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * COPY * K * N // W
 
 
-def gemm(team, c, a, b, base, extra, alpha, beta, finish):
+def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
     part, parts = team
-    epilogue = peek(finish, np.int64(0))
+    number = peek(epilogue, np.int64(0))
     batch, M, N = c.shape
     K = a.shape[2]
     item = c.itemsize
@@ -224,18 +224,18 @@ def gemm(team, c, a, b, base, extra, alpha, beta, finish):
                 b_step_now = item if b_rows_contiguous else b_col
                 row_product(place, beneath, a_at, a_col, source, b_row, b_step_now, item, K, n_stop - n_start, alpha, beta)
             cols = NR if packed else N
-            for j in range(n_start, n_stop if epilogue != 0 else n_start, cols):
+            for j in range(n_start, n_stop if number != 0 else n_start, cols):
                 place, beside = c_at + j // NR * c_panel, extra_at + j // NR * extra_panel
-                finished(finish, place, c_row, beside, extra_row, 1, min(cols, n_stop - j))
+                finished(epilogue, place, c_row, beside, extra_row, 1, min(cols, n_stop - j))
         if inner:
             place, beneath, beside = c_at + n_start * item, base_at + n_start * item, extra_at + n_start * item
             inner_products(place + m_start * c_row, c_row, beneath + m_start * base_row, base_row, beside + m_start * extra_row, extra_row,
                            a_at + m_start * a_row, a_row, b_at + n_start * b_col, b_col, m_stop - m_start, n_stop - n_start, K,
-                           alpha, beta, c.dtype.type(0 if epilogue == RELU else -np.inf), finish, item)  # fmt: skip
+                           alpha, beta, c.dtype.type(0 if number == RELU else -np.inf), epilogue, item)  # fmt: skip
         for kk in range(0, 0 if vector or inner else max(K, 1), KC):
             depth = min(KC, K - kk)
             last = kk + depth == K
-            least = c.dtype.type(0 if last and epilogue == RELU else -np.inf)
+            least = c.dtype.type(0 if last and number == RELU else -np.inf)
             base_now, base_row_now, base_panel_now, beta_now = base_at, base_row, base_panel, beta
             if kk > 0:
                 base_now, base_row_now, base_panel_now, beta_now = c_at, c_row, c_panel, one
@@ -285,17 +285,17 @@ def gemm(team, c, a, b, base, extra, alpha, beta, finish):
                                 carried += portion
                             at += depth * PR * item
                             i += rows
-                        if last and epilogue != 0 and epilogue != RELU and not flipped:
+                        if last and number != 0 and number != RELU and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
-                            finished(finish, place, c_row, beside, extra_row, mm_stop - mm, cols)
+                            finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols)
                     if spare != 0:
                         bbuf = spare
         if flipped:
             place, beside = out_at + n_start * out_row + m_start * item, extra_at + n_start * extra_row + m_start * item
             rows, cols = n_stop - n_start, m_stop - m_start
             transpose(place, out_row, c_at + m_start * c_row + n_start * item, c_row, rows, cols, alpha)
-            if epilogue != 0 and epilogue != RELU:
-                finished(finish, place, out_row, beside, extra_row, rows, cols)
+            if number != 0 and number != RELU:
+                finished(epilogue, place, out_row, beside, extra_row, rows, cols)
         c_at += c_step
         a_at += a_step
         b_at += b_step
