@@ -47,12 +47,14 @@ def torch(threads: int) -> Any:
     return module
 
 
-def check_compiler(quick: bool) -> None:
-    """Raise AbsentError where PyTorch shall not, or cannot, compile a model."""
+def compiled(torch: Any, model: Any, quick: bool) -> Any:
+    """A model of PyTorch's, compiled. Raises AbsentError where that shall not, or cannot, be done."""
     if quick:
         raise AbsentError("not in a quick run")
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         raise AbsentError("needs a C++ compiler")
+    torch._dynamo.reset()  # all that was compiled before counts towards a limit, beyond which models run uncompiled
+    return torch.compile(model)
 
 
 def sklearn(threads: int) -> Any:

@@ -71,8 +71,6 @@ def _ours(net: Net, batch: int) -> Contestant:
 def _torch(net: Net, batch: int, setting: Setting, traced: bool = False, channels_last: bool = False, compiled: bool = False) -> Contestant:
     x = net.data(batch)[0]
     torch = peers.torch(setting.threads)
-    if compiled:
-        peers.check_compiler(setting.quick)
     model = net.torch_model(torch).eval()
     given = torch.from_numpy(x)
     if traced:
@@ -80,7 +78,7 @@ def _torch(net: Net, batch: int, setting: Setting, traced: bool = False, channel
     if channels_last:
         model, given = model.to(memory_format=torch.channels_last), given.to(memory_format=torch.channels_last)
     if compiled:
-        model = torch.compile(model)
+        model = peers.compiled(torch, model, setting.quick)
 
     def call() -> Any:
         with torch.inference_mode():

@@ -93,15 +93,13 @@ def _step(net: Net) -> Contestant:
 
 def _torch(net: Net, setting: Setting, compiled: bool = False, channels_last: bool = False) -> Contestant:
     torch = peers.torch(setting.threads)
-    if compiled:
-        peers.check_compiler(setting.quick)
     model = net.torch_model(torch)
     x, y = map(torch.from_numpy, net.data(net.batch))
     if channels_last:
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, betas=BETAS, eps=EPS, fused=True)
     loss_of = getattr(torch.nn.functional, {"mse": "mse_loss"}.get(net.loss, net.loss))
-    forward = torch.compile(model) if compiled else model
+    forward = peers.compiled(torch, model, setting.quick) if compiled else model
 
     def step() -> float:
         optimizer.zero_grad()
