@@ -10,6 +10,7 @@ import math
 import numpy as np
 from llvmlite import ir
 
+from . import _host
 from ._coefficients import (
     ERF_FAR,
     ERF_FAR_DOUBLE,
@@ -275,6 +276,15 @@ def erf(x: V) -> V:
     return where(t < 1, fma(x, horner(x * x, near), x), copysign(1 - far, x))
 
 
+def _lost_in_square(t: V, square: V) -> V:
+    """t^2 - square, the rounding error of square = t t; without fused operations from halves of t, of exact products (Dekker 1971)."""
+    if _host.isa().has_fma:
+        return fma(t, t, -square)
+    high = from_bits(bits(t) & -(1 << (FORMATS[t.dtype].mantissa // 2 + 1)))
+    low = t - high
+    return ((high * high - square) + high * low * 2) + low * low
+
+
 def gaussian_tail(x: V) -> tuple[V, V, V, V]:
     """t = |x|, d = t + a constant, p, and e = 2^GAUSSIAN_LIFT e^(-t^2 / 2), such that Phi(-t), the Gaussian distribution function, is
     p / d e 2^-GAUSSIAN_LIFT.
@@ -285,7 +295,7 @@ def gaussian_tail(x: V) -> tuple[V, V, V, V]:
     t = absolute(x)
     t = where(t > end, end, t)
     square = t * t
-    density = _exp_normal(square * -0.5, fma(t, t, -square) * -0.5, GAUSSIAN_LIFT)
+    density = _exp_normal(square * -0.5, _lost_in_square(t, square) * -0.5, GAUSSIAN_LIFT)
     d = t + center
     return t, d, horner(fma(t / d, 2.0, -1.0), tail), density
 
