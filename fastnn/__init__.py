@@ -12,7 +12,7 @@ from . import ops  # noqa: F401  # which gives tensors their operators and metho
 from .tensor import Tensor, grad, is_grad_enabled, no_grad, tensor, value_and_grad
 
 if TYPE_CHECKING:
-    from . import data, datasets, errors, kernels, models, nn, optim, random, training
+    from . import data, datasets, errors, kernels, losses, metrics, models, nn, optim, random, training
     from .backend import get_backend, get_num_threads, set_backend, set_num_threads, threads, use_backend
     from .compile import compile_inference, compile_training
     from .config import show_config
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-MODULES = ("data", "datasets", "errors", "kernels", "models", "nn", "optim", "random", "training")
+MODULES = ("data", "datasets", "errors", "kernels", "losses", "metrics", "models", "nn", "optim", "random", "training")
 HOMES = {  # name -> the module that it comes from
     "Trainer": "training",
     "compile_inference": "compile",
@@ -54,7 +54,9 @@ __all__ = [
     "is_grad_enabled",
     "kernels",
     "load",
+    "losses",
     "manual_seed",
+    "metrics",
     "models",
     "nn",
     "no_grad",

@@ -235,6 +235,27 @@ def test_an_activation_stays_where_its_argument_is_needed_too():
     assert kernels(r) == ["gemm", "relu"]
 
 
+@pytest.mark.parametrize("kernel", ["add", "multiply", "relu_grad"])
+def test_a_product_with_itself_stays_apart(kernel):
+    x, w, c, y = filled(4, 3), filled(3, 5), array(4, 5), array(4, 5)
+    r = Recording(inputs=[x], outputs=[y], state=[w])
+    r.append(*product(c, x, w))
+    r.append(kernel, y, c, c)
+    expected = results(r)
+    fuse(r)
+    assert kernels(r) == ["gemm", kernel]
+    np.testing.assert_array_equal(results(r), expected)
+
+
+def test_a_result_that_is_written_over_an_operand_of_the_product_stays_apart():
+    x, w, c = filled(4, 3), filled(3, 3), array(4, 3)
+    r = Recording(inputs=[x], outputs=[x], state=[w])
+    r.append(*product(c, x, w))
+    r.append("relu", x, c)
+    fuse(r)
+    assert kernels(r) == ["gemm", "relu"]
+
+
 def test_the_derivative_goes_into_the_product_before_it():
     dy, w, y, dx, dz = filled(4, 5), filled(5, 3), filled(4, 3, seed=1), array(4, 3), array(4, 3)
     r = Recording(inputs=[dy, y], outputs=[dz], state=[w])

@@ -29,15 +29,17 @@ def fuse(recording: Recording) -> None:
 
 
 def _producer(recording: Recording, n: int, operand: int) -> int | None:
-    """The instruction that computes an operand of instruction n, if that is all that the operand's memory is used for."""
+    """The instruction that computes an operand of instruction n, if that one operand is all that its memory is used for."""
     consumer = recording.instructions[n]
     value = consumer.operands[operand]
+    if sum(root(a) is root(value) for a in consumer.operands if isinstance(a, np.ndarray)) > 1:  # a product times itself
+        return None
     uses = recording.uses().get(id(root(value)), [])
     if len(uses) != 2 or uses[1] != n or id(root(value)) not in recording.temporaries():
         return None
     producer = recording.instructions[uses[0]]
-    between = recording.instructions[uses[0] + 1 : n]
-    if any(overlap(a, b) for i in between for a in i.outputs for b in producer.inputs):
+    since = recording.instructions[uses[0] + 1 : n + 1]
+    if any(overlap(a, b) for i in since for a in i.outputs for b in producer.inputs):
         return None
     return uses[0] if _lies_as(producer.operands[0], value) else None
 
