@@ -85,6 +85,7 @@ class Team:
         self.mailbox[ASLEEP::LINE] = 1
         self.mailbox[RING] = _address(_python().PyThread_release_lock)
         self.bells = [0]  # of the caller, who needs none
+        self._joining = threading.Lock()
         self.busy = threading.Lock()
         self._asked = 0.0  # when small work last found somebody asleep
         self._core = -1  # where the caller ran when it last woke somebody
@@ -95,19 +96,40 @@ class Team:
         self._lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
 
     def grow(self, size: int) -> None:
-        """Have at least `size` workers."""
-        before = threading.stack_size(STACK_BYTES)
+        """Have at least `size` workers.
+
+        Each joins by itself, in its own thread, where Ctrl-C never arrives: wherever that interrupts this, the team is whole.
+        """
+        before = threading.stack_size()
         try:
-            for worker in range(self.size, size):
-                self.bells.append(_python().PyThread_allocate_lock())
-                self.mailbox[BELL + worker * LINE] = self.bells[worker]
-                _python().PyThread_acquire_lock(self.bells[worker], 1)
-                threading.Thread(target=self._serve, args=(worker,), name=f"fastnn-{worker}", daemon=True).start()
-                self.size = worker + 1
+            threading.stack_size(STACK_BYTES)
+            while self.size < size:
+                joined = threading.Event()
+                threading.Thread(target=self._serve, args=(size, joined), name=f"fastnn-{self.size}", daemon=True).start()
+                joined.wait()
         finally:
             threading.stack_size(before)
 
-    def _serve(self, worker: int) -> None:
+    def _join(self, size: int) -> int:
+        """The number of a new worker, who gets a bell; 0 if there are `size` already: one that Ctrl-C had hidden has come after all."""
+        with self._joining:
+            worker = self.size
+            if worker >= size:
+                return 0
+            bell = _python().PyThread_allocate_lock()
+            _python().PyThread_acquire_lock(bell, 1)
+            self.bells.append(bell)
+            self.mailbox[BELL + worker * LINE] = bell
+            self.size = worker + 1
+            return worker
+
+    def _serve(self, size: int, joined: threading.Event) -> None:
+        try:
+            worker = self._join(size)
+        finally:
+            joined.set()
+        if not worker:
+            return
         last = np.zeros(1, np.int64)
         record = as_record(SERVE.signature.encode((self.mailbox, last, worker)))
         serve = SERVE.entry("i8i8")

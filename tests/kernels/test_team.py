@@ -227,6 +227,89 @@ def test_ctrl_c_while_workers_are_woken_is_raised_when_their_work_is_done(count)
     assert done.stdout == "done\n", done.stderr
 
 
+INTERRUPTED_START = """
+import sys, threading
+import numpy as np
+from fastnn import kernels
+from fastnn.kernels import Instruction, Program, _team, divided_in_turn
+x = np.linspace(0, 1, 10_003, dtype=np.float32)
+y = np.empty_like(x)
+instructions = [Instruction("exp", (y, x))]
+program = Program(instructions, divided_in_turn(instructions, [False]))
+grow, threads = _team.Team.grow.__code__, _team.Team._serve.__code__
+program.run()
+expected = y.copy()
+
+def interrupted(place):
+    def at_each(frame, event, argument):
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            counted[0] += 1
+            if counted[0] == place:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return at_each
+
+    counted = [0]
+    return lambda frame, event, argument: at_each(frame, event, argument) if frame.f_code is grow else None
+
+def workers():
+    return sum(thread.is_alive() and thread.name.startswith("fastnn-") for thread in threading.enumerate())
+
+kernels.set_num_threads(3)
+place, before, stopped = 0, workers(), True
+while stopped:
+    place += 1
+    _team._team, stopped = None, False
+    sys.settrace(interrupted(place))
+    try:
+        program.run()
+    except KeyboardInterrupt:
+        stopped = True
+    sys.settrace(None)
+    for _ in range(2):
+        y[:] = 0
+        program.run()
+        assert np.array_equal(y, expected)
+    team = _team.team(3)
+    assert team.size == len(team.bells) == 3
+    assert place > 20 or stopped
+    deadline = _team.time.monotonic() + 20
+    while workers() != before + 2 and _team.time.monotonic() < deadline:  # one that was not needed ends
+        _team.time.sleep(0.001)
+    assert workers() == before + 2, (place, workers(), before)
+    before = workers()
+print("done")
+"""
+
+
+def test_ctrl_c_at_any_point_while_threads_are_started_leaves_a_team_that_works():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED_START], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_a_thread_that_cannot_be_started_leaves_a_team_that_works(monkeypatch):
+    ready, outputs = program()
+    team, start = _team.Team(), threading.Thread.start
+    failures = iter([None, RuntimeError("can't start new thread"), None])
+
+    def sometimes(thread):
+        if failure := next(failures):
+            raise failure
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", sometimes)
+    monkeypatch.setattr(_team, "_team", team)
+    with kernels.threads(3):
+        with pytest.raises(RuntimeError, match="can't start"):
+            ready.run()
+        assert team.size == 2
+        ready.run()
+    assert team.size == len(team.bells) == 3
+    for found, expected in zip(outputs, results(1), strict=True):
+        assert found.tobytes() == expected.tobytes()
+
+
 def test_an_idle_team_sleeps():
     results(2)
     deadline = time.monotonic() + 20

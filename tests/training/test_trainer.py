@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -443,6 +445,64 @@ def test_ctrl_c_stops_compiled_steps_within_moments(digits):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len({float(entry["step"]) for entry in opt.state_dict()["state"].values()}) == 1
     assert model.training
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+import numpy as np
+import fastnn
+from fastnn import nn, optim
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(20_000, 12)).astype(np.float32), rng.integers(0, 5, 20_000)
+
+def build():
+    fastnn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(12, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 5))
+    return model, optim.Adam(model.parameters())
+
+def press():
+    while not trainer.history.epochs:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+model, opt = build()
+trainer = fastnn.Trainer(model, optimizer=opt, metrics=["accuracy"])
+threading.Thread(target=press, daemon=True).start()
+try:
+    trainer.fit(x, y, epochs=10**6, batch_size=16)
+except KeyboardInterrupt:
+    pass
+else:
+    raise AssertionError("there was no interrupt")
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+steps = {int(entry["step"]) for entry in opt.state_dict()["state"].values()}
+assert len(steps) == 1, steps
+epochs, in_all = trainer.history.epochs, len(x) // 16
+rest = steps.pop() - epochs * in_all
+assert 0 <= rest <= in_all, rest  # an epoch counts when it has been evaluated, too
+
+twin, twin_opt = build()
+step, order = fastnn.compile_training(twin, "cross_entropy", twin_opt), np.random.default_rng(0)
+for _ in range(epochs):
+    step.run_epoch(x, y, 16, order)
+rows = order.permutation(len(x))[: 16 * rest]
+step.run_epoch(x[rows], y[rows], 16)
+for a, b in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
+    assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+entries, twin_entries = opt.state_dict()["state"], twin_opt.state_dict()["state"]
+for key, entry in entries.items():
+    assert {k: np.asarray(v).tobytes() for k, v in entry.items()} == {k: np.asarray(v).tobytes() for k, v in twin_entries[key].items()}
+trainer.fit(x, y, epochs=1, batch_size=16)
+assert trainer.history.epochs == 1
+print("done")
+"""
+
+
+def test_ctrl_c_leaves_what_as_many_whole_steps_leave():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "done\n", done.stderr
 
 
 def test_a_last_batch_that_the_model_cannot_take_is_found_before_anything_changes():
