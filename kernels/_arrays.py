@@ -43,7 +43,7 @@ def run(name: str, *operands: Any) -> None:
 def is_large(name: str, operands: tuple[Any, ...]) -> int:
     """Whether a call is worth more than one thread: 0, 1, or `IF_AWAKE`."""
     if name == "gemm":
-        return 2 * operands[0].size * operands[1].shape[-1] >= SHARED_FLOPS
+        return 2 * operands[0].size * operands[2].shape[-1] >= SHARED_FLOPS
     size = sum([a.nbytes for a in operands if isinstance(a, np.ndarray)])
     if size >= SHARED_BYTES:
         return 1
@@ -102,19 +102,21 @@ def matmul(out: np.ndarray[Any, Any], a: np.ndarray[Any, Any], b: np.ndarray[Any
         np.copyto(out, compact)
         return
     gemm = KERNELS["gemm"]
-    given = (out[None], a[None], b[None], out[None], out[None], 1.0, 0.0, 0)
+    given = (out[None], np.empty((1, 0), out.dtype), a[None], b[None], out[None], out[None], 1.0, 0.0, 0)
     if _registry._backend == "numba":
         large = is_large("gemm", given)
         share(gemm, given, large)
-        _product.learn((out, a, b), gemm, large, given, origins=(0, 1, 2, 0, 0), apart=(1, 2))
+        _product.learn((out, a, b), gemm, large, given, origins=(0, 0, 1, 2, 0, 0), apart=(1, 2))
     else:
         gemm.twin(*given)
 
 
-def _check_gemm(c: Any, a: Any, b: Any, base: Any, extra: Any, alpha: float, beta: float, epilogue: Any) -> None:
+def _check_gemm(c: Any, sums: Any, a: Any, b: Any, base: Any, extra: Any, alpha: float, beta: float, epilogue: Any) -> None:
     """Raise what `gemm` raises beside what its signature says."""
     if len(c) and not _has_rows(c[0]):
         raise ShapeError(f"gemm(): the rows or the columns of c must be contiguous, got strides {c.strides}")
+    if sums.shape[1] not in (0, c.shape[1]):
+        raise ShapeError(f"gemm(): sums must have a place for each of the {c.shape[1]} rows, or none; got shape {sums.shape}")
     number, numbers = split(epilogue)
     if not 0 <= number < len(EPILOGUES):
         raise ArgumentError(f"gemm(): epilogue must be a number from 0 to {len(EPILOGUES) - 1}, got {number}")

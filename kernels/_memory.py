@@ -81,6 +81,22 @@ def scratch(items: int) -> Any:
 
 
 @intrinsic
+def matrix_at(typingctx: Any, position: Any, rows: Any, columns: Any, like: types.Array) -> Any:
+    """The items at an address as a matrix of so many rows and columns, of the dtype of `like`; rows may lie anyhow, or be the same one."""
+    matrix = types.Array(like.dtype, 2, "C")
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        position, rows, columns, _ = values
+        bytes = I64(like.dtype.bitwidth // 8)
+        data = builder.inttoptr(position, LLVM_ITEMS[like.dtype].as_pointer())
+        array = context.make_array(matrix)(context, builder)
+        populate_array(array, data, [rows, columns], [builder.mul(columns, bytes), bytes], bytes, None)
+        return array._getvalue()
+
+    return signature(matrix, types.int64, types.int64, types.int64, like), emit
+
+
+@intrinsic
 def flattened(typingctx: Any, array: types.Array) -> Any:
     """A contiguous array as a matrix: all its dimensions but the first become one."""
     matrix = types.Array(array.dtype, 2, "C")

@@ -30,7 +30,7 @@ class Cost(NamedTuple):
 
 
 def _gemm(instruction: Instruction) -> int:
-    c, a = instruction.operands[:2]
+    c, _, a = instruction.operands[:3]
     return int(2 * c.size * a.shape[-1])
 
 

@@ -115,7 +115,7 @@ def slices(instruction: Instruction, examples: int) -> Slices | None:
         return Slices(instruction, tuple([int(k == rows) for k in range(4)]), ordered=2) if len(operands[rows]) == examples else None
     if kernel == "gemm":
         batch, M, _ = operands[0].shape
-        sliced: Sequence[bool] = [k != 2 and isinstance(x, np.ndarray) for k, x in enumerate(operands)]
+        sliced: Sequence[bool] = [k != 3 and isinstance(x, np.ndarray) and x.shape[1] == M for k, x in enumerate(operands)]
         return _sliced(instruction, examples, M if batch == 1 else 0, sliced, axis=1)
     y = operands[0]
     if not y.ndim:

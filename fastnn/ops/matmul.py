@@ -52,8 +52,13 @@ def _product(a: Array, b: Array) -> Array:
         c, a, b = rows(y)[None], rows(a)[None], b[None]
     else:
         c, a, b = y.reshape(count(lead), M, N), _stacked(a, lead), _stacked(b, lead)
-    run("gemm", c, a, b, nothing(c), nothing(c), 1.0, 0.0, 0)
+    run("gemm", c, no_sums(c), a, b, nothing(c), nothing(c), 1.0, 0.0, 0)
     return y
+
+
+def no_sums(c: Array) -> Array:
+    """No place for the sums of the rows of a product's left operand."""
+    return np.empty((len(c), 0), c.dtype)
 
 
 def rows(x: Array) -> Array:
@@ -107,7 +112,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     if bias is not None:
         parents.append((bias, lambda y, dy: dy))
     base = nothing(c) if bias is None else np.broadcast_to(bias.data, c.shape)
-    run("gemm", c, rows(x.data)[None], weight.data.T[None], base, nothing(c), 1.0, 0.0 if bias is None else 1.0, 0)
+    run("gemm", c, no_sums(c), rows(x.data)[None], weight.data.T[None], base, nothing(c), 1.0, 0.0 if bias is None else 1.0, 0)
     return record(y, *parents)
 
 

@@ -14,11 +14,14 @@ from .._compiler import inlined, subroutine
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
 from .._host import NV, tile_rows
 from .._inner import COLUMNS, ROWS, inner_tile
-from .._memory import address, peek, poke, stack_buffer
+from .._memory import address, matrix_at, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
+from .._shares import share_columns
 from .._simd import width
 from .._tile import GROUP, copy_row, tile
 from ..reference.matmul import EPILOGUES
+from .reductions import columns_total
+from .softmax import total
 
 MR = tile_rows()
 RELU = EPILOGUES.index("relu")  # the epilogue that tiles apply to what is still in registers
@@ -94,6 +97,23 @@ def finished(epilogue, c, c_row, extra, extra_row, rows, cols):
     invoke(peek(epilogue + 8, word), words, 0, 1)
 
 
+@subroutine
+def row_sums(sums, low, high, a, a_row, a_col, K):
+    """sums_i = sum_k a_ik for low <= i < high, in the order in which a reduction of that layout adds them up."""
+    item = sums.itemsize
+    if a_row == item and a_col % item == 0:
+        columns_total(sums, low, high, matrix_at(a, K, a_col // item, sums))
+    else:
+        for i in range(low, high):
+            if a_col == item:
+                sums[i] = total(matrix_at(a + i * a_row, 1, K, sums)[0])
+            else:
+                sum = 0.0
+                for k in range(K):
+                    sum += peek(a + i * a_row + k * a_col, sums.dtype.type(0))
+                sums[i] = sum
+
+
 @inlined
 def height(left, most):
     """How many of `left` rows of C the next tile takes: `most`, but of the last two tiles either as many."""
@@ -132,7 +152,7 @@ def transpose_pays(M, N, K, W, a_crosswise, b_crosswise, added):
     return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * COPY * K * N // W
 
 
-def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
+def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     part, parts = team
     number = peek(epilogue, np.int64(0))
     batch, M, N = c.shape
@@ -301,3 +321,6 @@ def gemm(team, c, a, b, base, extra, alpha, beta, epilogue):
         b_at += b_step
         base_at += base_step
         extra_at += extra_step
+    low, high = share_columns(team, sums.shape[1])
+    for matrix in range(len(sums) if high > low else 0):  # what has been multiplied is in cache
+        row_sums(sums[matrix], low, high, address(a) + matrix * a.strides[0], a.strides[1], a.strides[2], K)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._signature import Epilogue, Float, Strided
+from .._signature import Epilogue, Float, Floats, Strided
 from . import activations, elementwise
 
 # Elementwise kernels that a product can apply to its result, by number: every activation, its derivative times the result, and some
@@ -14,6 +14,7 @@ EPILOGUES = ("", *ACTIVATIONS, *[f"{name}_grad" for name in ACTIVATIONS], "add",
 
 def gemm(
     c: Strided("B M N"),
+    sums: Floats("B S"),
     /,
     a: Strided("B M K", apart=True),
     b: Strided("B K N", apart=True),
@@ -23,11 +24,16 @@ def gemm(
     beta: Float,
     epilogue: Epilogue,
 ) -> None:
-    """c_i = f(alpha a_i b_i + beta base_i, extra_i) for every matrix i of a batch, f being EPILOGUES[epilogue].
+    """c_i = f(alpha a_i b_i + beta base_i, extra_i) for every matrix i of a batch, f being EPILOGUES[epilogue]; sums_i = a_i 1.
+
+    S is 0, or M: sums of the rows of a are wanted then, added up in float64. Where the product is the gradient dy' x of a linear map's
+    weight, they are the gradient of its bias.
 
     The rows or the columns of c are contiguous. With beta = 0 the base is not read, and it may be c. `extra` lies as c does, or is not
     read. Where f takes numbers, `epilogue` is a tuple: which f, and they.
     """
+    if sums.size:
+        np.copyto(sums, np.sum(a, axis=2, dtype=np.float64))
     product = alpha * (a @ b)
     np.copyto(c, product if beta == 0 else product + beta * base)
     number, *numbers = epilogue if isinstance(epilogue, tuple) else (epilogue,)

@@ -37,7 +37,7 @@ def statistics(channels):
 
 def product(c, a, b, base):
     unread = np.broadcast_to(np.float32(0), (1, *c.shape))
-    return ("gemm", c[None], a[None], b[None], np.broadcast_to(base, (1, *c.shape)), unread, 1.0, 1.0, 0)
+    return ("gemm", c[None], empty(1, 0), a[None], b[None], np.broadcast_to(base, (1, *c.shape)), unread, 1.0, 1.0, 0)
 
 
 def normalisation(y, x, statistics):
@@ -168,10 +168,10 @@ def test_weights_lie_row_by_row():
     r, _ = linear_then_norm(transpose=True)
     r.instructions[1:] = []
     r.outputs = [r.instructions[0].operands[0]]
-    before = r.instructions[0].operands[2]
+    before = r.instructions[0].operands[3]
     expected = results(r)
     pack_weights(r)
-    after = r.instructions[0].operands[2]
+    after = r.instructions[0].operands[3]
     assert not before.flags.c_contiguous
     assert after.flags.c_contiguous
     np.testing.assert_array_equal(after, before)

@@ -61,7 +61,7 @@ def test_normalisation_and_dropout_are_gone_and_weights_lie_as_they_are_read():
     assert "dropout" not in kernels
     for i in plan.program.instructions:
         if i.kernel == "gemm":
-            b = i.operands[2]
+            b = i.operands[3]
             assert b.strides[2] == b.itemsize
 
 
@@ -131,7 +131,7 @@ def wide_model():
 
 def weights(plan):
     """Where the weights of a program lie."""
-    return {address(i.operands[2]) for i in plan.program.instructions if i.kernel in ("gemm", "conv2d")}
+    return {address(i.operands[3 if i.kernel == "gemm" else 2]) for i in plan.program.instructions if i.kernel in ("gemm", "conv2d")}
 
 
 def test_all_batch_sizes_and_threads_share_the_weights_and_each_thread_has_an_arena():

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, _host
+from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction, _host
 
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
     forward_copies,
     fuse,
+    join_bias_sums,
     join_softmax_and_loss,
     pack_weights,
     plan_memory,
@@ -185,7 +186,7 @@ def test_everything_lies_in_the_arena_afterwards():
 def product(c, a, b, base=None, epilogue=0):
     nothing = np.broadcast_to(np.float32(0), (1, *c.shape))
     base_now = nothing if base is None else np.broadcast_to(base, (1, *c.shape))
-    return ("gemm", c[None], a[None], b[None], base_now, nothing, 1.0, 0.0 if base is None else 1.0, epilogue)
+    return ("gemm", c[None], array(1, 0), a[None], b[None], base_now, nothing, 1.0, 0.0 if base is None else 1.0, epilogue)
 
 
 def results(recording):
@@ -403,6 +404,42 @@ def test_log_probabilities_that_are_read_elsewhere_stay():
     assert kernels(r) == ["log_softmax", "nll"]
 
 
+def linear_gradients(dy, x, late=False):
+    """dw = dy' x and db = the sum of dy over its rows, and what they are."""
+    dw, db = array(dy.shape[1], x.shape[1]), array(1, dy.shape[1])
+    r = Recording(inputs=[dy, x], outputs=[dw, db])
+    both = [product(dw, dy.T, x), ("reduce_sum", db, dy[None])]
+    for call in both[::-1] if late else both:
+        r.append(*call)
+    return r
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_product_of_a_weight_gradient_sums_the_gradient_of_the_bias(late):
+    r = linear_gradients(filled(6, 5), filled(6, 3, seed=1), late)
+    expected = results(r)
+    join_bias_sums(r)
+    assert kernels(r) == ["gemm"]
+    for found, wanted in zip(results(r), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_bias_sums_stay_where_they_are_not_of_what_is_multiplied_or_where_the_order_matters():
+    dy, x, other = filled(6, 5), filled(6, 3, seed=1), filled(6, 5, seed=2)
+    r = linear_gradients(dy, x)
+    r.instructions[1] = Instruction("reduce_sum", (r.outputs[1], other[None]))
+    join_bias_sums(r)
+    assert kernels(r) == ["gemm", "reduce_sum"]
+    r = linear_gradients(dy, x)
+    r.instructions.insert(1, Instruction("exp", (dy, other)))
+    join_bias_sums(r)
+    assert kernels(r) == ["gemm", "exp", "reduce_sum"]
+    r = linear_gradients(dy, x)
+    r.append("reduce_sum", array(1, 5), dy[None])
+    join_bias_sums(r)
+    assert kernels(r) == ["gemm", "reduce_sum"]
+
+
 def test_large_constant_weights_lie_in_panels_and_what_fills_none_is_a_product_of_its_own():
     rng = np.random.default_rng(0)
     width = _host.panel_columns(4)
@@ -412,11 +449,11 @@ def test_large_constant_weights_lie_in_panels_and_what_fills_none_is_a_product_o
     unread = np.broadcast_to(np.float32(0), (1, M, N))
     y, small = array(1, M, N), array(1, M, 2)
     r = Recording(inputs=[x], outputs=[y, small])
-    r.append("gemm", y, x, weight, bias, unread, 1.0, 1.0, 1)
-    r.append("gemm", small, x, weight[:, :, :2], small, unread, 1.0, 0.0, 0)
+    r.append("gemm", y, array(1, 0), x, weight, bias, unread, 1.0, 1.0, 1)
+    r.append("gemm", small, array(1, 0), x, weight[:, :, :2], small, unread, 1.0, 0.0, 0)
     pack_weights(r)
     assert [i.operands[0].shape for i in r.instructions] == [(8, M, width), (1, M, 3), (1, M, 2)]
-    panels = r.instructions[0].operands[2]
+    panels = r.instructions[0].operands[3]
     assert panels.shape == (8, K, width)
     assert panels.flags.c_contiguous
     assert root(r.instructions[0].operands[0]) is y
@@ -430,6 +467,6 @@ def test_weights_that_the_program_computes_stay_as_they_are():
     x, weight, y = array(1, 4, 512), array(1, 512, 8 * width), array(1, 4, 8 * width)
     r = Recording(inputs=[x], outputs=[y])
     r.append("exp", weight, weight[:, :1])
-    r.append("gemm", y, x, weight, y, y, 1.0, 0.0, 0)
+    r.append("gemm", y, array(1, 0), x, weight, y, y, 1.0, 0.0, 0)
     pack_weights(r)
-    assert r.instructions[1].operands[2] is weight
+    assert r.instructions[1].operands[3] is weight

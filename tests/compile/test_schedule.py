@@ -152,8 +152,21 @@ def test_an_update_is_done_by_whoever_computed_the_gradient():
     param, grad = array(rows * cols), array(rows * cols)
     dy, x, one = array(batch, rows), array(batch, cols), array(1)
     c = grad.reshape(1, rows, cols)
-    gradient = ("gemm", (c, dy.T[None], x[None], c, c, 1.0, 0.0, 0))
+    gradient = ("gemm", (c, array(1, 0), dy.T[None], x[None], c, c, 1.0, 0.0, 0))
     assert marks([gradient, ("sgd", (param, grad, one, one, one))], batch) == ["|/", "|+"]
+
+
+def test_small_pieces_of_an_update_go_to_the_worker_before_them():
+    rows, cols, batch = 64, 96, 32
+    size = rows * cols + rows
+    param, grad, one = array(size), array(size), array(1)
+    c, sums = grad[: rows * cols].reshape(1, rows, cols), grad[rows * cols :].reshape(1, rows)
+    dy, x = array(batch, rows), array(batch, cols)
+    gradient = Instruction("gemm", (c, sums, dy.T[None], x[None], c, c, 1.0, 0.0, 0))
+    workers = divide([gradient, Instruction("sgd", (param, grad, one, one, one))], batch, 2).workers
+    pieces = [turns[-1].instruction for turns in workers]
+    assert [(i.kernel, len(i.operands[0])) for i in pieces] == [("sgd", rows * cols // 2), ("sgd", rows * cols // 2 + rows)]
+    assert_free_of_conflicts(workers)
 
 
 def test_sums_over_the_batch_wait_until_they_are_needed_or_have_become_many():
@@ -169,7 +182,7 @@ def test_sums_over_the_batch_wait_until_they_are_needed_or_have_become_many():
     r = Recording(inputs=[x], outputs=[c])
     r.append("reduce_sum", array(1, 1 << 16), large.reshape(1, 8, 1 << 16))
     r.append("sin", out, x)
-    r.append("gemm", c, out[None], weight, c, c, 1.0, 0.0, 0)
+    r.append("gemm", c, array(1, 0), out[None], weight, c, c, 1.0, 0.0, 0)
     postpone_sums(r)
     assert [i.kernel for i in r.instructions] == ["sin", "reduce_sum", "gemm"]
 
@@ -179,7 +192,7 @@ def test_a_large_gradient_and_its_update_are_done_piece_by_piece():
     param, grad = array(rows * cols), array(rows * cols)
     c = grad.reshape(1, rows, cols)
     dy, x, one = array(batch, rows), array(batch, cols), array(1)
-    gradient = Instruction("gemm", (c, dy.T[None], x[None], c, c, 1.0, 0.0, 0))
+    gradient = Instruction("gemm", (c, array(1, 0), dy.T[None], x[None], c, c, 1.0, 0.0, 0))
     workers = divide([gradient, Instruction("sgd", (param, grad, one, one, one))], batch, 2).workers
     kernels = [work.instruction.kernel for work in workers[0][1:]]
     assert kernels == ["gemm", "sgd"] * 2

@@ -292,6 +292,8 @@ def _sizes(kernel, seed, rng):
     parameters = kernel.signature.parameters
     if "P" in sizes and "rows" in parameters:  # a sum for so many rows each
         sizes["P"] = -(-sizes["N"] // NUMBERS["rows"])
+    if kernel.name == "gemm":  # sums of all rows, or none
+        sizes["S"] = int(rng.choice((0, sizes["M"])))
     if "cursor" in parameters and "N" in sizes:
         sizes["N"] += sizes["B"]
     if kernel.family == "metrics" and "C" in sizes:  # at least two classes, and one more column

@@ -28,11 +28,11 @@ def run(address, name, *operands):
 
 
 X = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
+SQUARE = np.zeros((1, 40, 40), np.float32)
 CALLS = {  # constants, the C library's sin of huge arguments, jump tables and memset
     "tanh": (X, X),
     "sin": (X, 1e6 * X),
-    "gemm": (np.zeros((1, 40, 40), np.float32), X[None], X.T[None], np.zeros((1, 40, 40), np.float32), np.zeros((1, 40, 40), np.float32))
-    + (1.5, 0.0, 0),
+    "gemm": (SQUARE, np.zeros((1, 40), np.float32), X[None], X.T[None], SQUARE, SQUARE, 1.5, 0.0, 0),
 }
 
 

@@ -36,6 +36,43 @@ SIZES = [
     (29, 30, 600),
 ]
 LAYOUTS = ["rows", "columns", "every second", "reversed"]
+UNUSUAL = ["rows backwards", "columns backwards", "signs differ", "one row", "one column", "one item", "part of a larger one", "misaligned"]
+
+
+def without_sums(c):
+    """No place for the sums of the rows of a product's left operand."""
+    return np.empty((len(c), 0), c.dtype)
+
+
+def gemm(c, *operands):
+    run("gemm", c, without_sums(c), *operands)
+
+
+def misaligned(x):
+    """A copy of x no item of which lies at a multiple of its size."""
+    memory = np.empty(x.nbytes + 1, np.uint8)
+    y = memory[1:].view(x.dtype).reshape(x.shape)
+    y[...] = x
+    return y
+
+
+def part_of_a_larger_one(x):
+    whole = np.full((x.shape[0] + 2, x.shape[1] + 5), 7, x.dtype)
+    whole[1:-1, 3:-2] = x
+    return whole[1:-1, 3:-2]
+
+
+PLACED = {
+    "reversed": lambda x: x[::-1, ::-1],
+    "rows backwards": lambda x: x[::-1],
+    "columns backwards": lambda x: x[:, ::-1],
+    "signs differ": lambda x: np.repeat(x, 2, axis=0)[::2, ::-1],
+    "one row": lambda x: np.broadcast_to(x[:1], x.shape),
+    "one column": lambda x: np.broadcast_to(x[:, :1], x.shape),
+    "one item": lambda x: np.broadcast_to(x[:1, :1], x.shape),
+    "part of a larger one": part_of_a_larger_one,
+    "misaligned": misaligned,
+}
 
 
 def laid_out(rng, rows, columns, layout, dtype):
@@ -44,8 +81,8 @@ def laid_out(rng, rows, columns, layout, dtype):
         return rng.normal(size=(columns, rows)).astype(dtype).T
     if layout == "every second":
         return rng.normal(size=(2 * rows, 2 * columns)).astype(dtype)[::2, ::2]
-    if layout == "reversed":
-        return rng.normal(size=(rows, columns)).astype(dtype)[::-1, ::-1]
+    if layout in PLACED:
+        return PLACED[layout](rng.normal(size=(rows, columns)).astype(dtype))
     return rng.normal(size=(rows, columns)).astype(dtype)
 
 
@@ -67,7 +104,7 @@ def test_products_of_all_layouts(M, N, K, dtype):
             for turned in (False, True):
                 a, b = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype)
                 c = np.full((N, M), np.nan, dtype).T if turned else np.full((M, N), np.nan, dtype)
-                run("gemm", c[None], a[None], b[None], c[None], c[None], 0.5, 0.0, 0)
+                gemm(c[None], a[None], b[None], c[None], c[None], 0.5, 0.0, 0)
                 assert_close(c, 0.5 * (a.astype(np.float64) @ b.astype(np.float64)), dtype, K)
 
 
@@ -80,11 +117,81 @@ def test_a_base_is_added_whatever_repeats_in_it(M, N, K, dtype):
     for base in (row, column, whole, whole[::-1]):
         repeated = np.broadcast_to(base, (M, N))
         c = np.full((M, N), np.nan, dtype)
-        run("gemm", c[None], a[None], b[None], repeated[None], c[None], 1.0, 2.0, 0)
+        gemm(c[None], a[None], b[None], repeated[None], c[None], 1.0, 2.0, 0)
         assert_close(c, a.astype(np.float64) @ b.astype(np.float64) + 2.0 * repeated, dtype, K)
     c = whole.copy()
-    run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 1.0, 0)
+    gemm(c[None], a[None], b[None], c[None], c[None], 1.0, 1.0, 0)
     assert_close(c, a.astype(np.float64) @ b.astype(np.float64) + whole, dtype, K)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N", "K"), [(1, 37, 29), (6, 3, 40), (5, 70, 33), (37, 6, 64), (90, 150, 300), (70, 300, 520)])
+def test_products_of_operands_that_lie_anyhow(M, N, K, dtype):
+    """Strides of either sign and of none, and items at odd addresses, in each operand and in the result."""
+    rng = np.random.default_rng(M)
+    layouts = [*LAYOUTS, *UNUSUAL]
+    operands = {side: [laid_out(rng, *size, layout, dtype) for layout in layouts] for side, size in (("a", (M, K)), ("b", (K, N)))}
+    right = [(b, b.astype(np.float64)) for b in operands["b"]]
+    for i, a in enumerate(operands["a"]):
+        wide, base = a.astype(np.float64), laid_out(rng, M, N, layouts[i], dtype)
+        for j, (b, wide_b) in enumerate(right):
+            place = ("rows", "columns", "rows backwards", "part of a larger one", "misaligned")[(i + j) % 5]
+            c, sums = laid_out(rng, M, N, place, dtype), np.full((1, M), np.nan, dtype)
+            run("gemm", c[None], sums, a[None], b[None], base[None], c[None], 0.5, 2.0, 0)
+            assert_close(c, 0.5 * (wide @ wide_b) + 2.0 * base, dtype, K)
+            assert_close(sums[0], wide.sum(axis=1), dtype, K)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("M", range(1, 9))
+def test_few_rows_times_a_large_matrix(M, dtype):
+    rng = np.random.default_rng(M)
+    N, K = 715, 1103
+    for left in ("rows", "columns"):
+        for right in ("rows", "columns", "part of a larger one"):
+            a, b = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype)
+            for turned in (False, True):
+                c = np.full((N, M), np.nan, dtype).T if turned else np.full((M, N), np.nan, dtype)
+                gemm(c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
+                assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N", "K"), SIZES)
+def test_rows_of_the_left_operand_are_summed_on_the_way(M, N, K, dtype):
+    rng = np.random.default_rng(N)
+    for layout in LAYOUTS:
+        a, b = laid_out(rng, M, K, layout, dtype), laid_out(rng, K, N, "rows", dtype)
+        c, sums, alone = np.full((1, M, N), np.nan, dtype), np.full((1, M), np.nan, dtype), np.full((1, M), np.nan, dtype)
+        run("gemm", c, sums, a[None], b[None], c, c, 0.5, 0.0, 1)
+        np.testing.assert_allclose(sums[0], a.sum(axis=1, dtype=np.float64), rtol=bound(dtype, 0), atol=bound(dtype, K))
+        if layout in ("rows", "columns") and M > 1 and K > 1:  # what a reduction of that layout gives, to the bit
+            shape = (M, K, 1) if layout == "rows" else (1, K, M)
+            run("reduce_sum", alone.reshape(shape[0], shape[2]), (a if layout == "rows" else a.T).reshape(shape))
+            assert sums.tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_batches_take_bases_epilogues_and_any_number_of_workers(dtype):
+    rng = np.random.default_rng(10)
+    B, M, N, K = 5, 61, 70, 50
+    a, b, base, extra = (rng.normal(size=(B, *size)).astype(dtype) for size in ((M, K), (K, N), (M, N), (M, N)))
+    for name in ("add_relu", "gelu", "tanh_grad"):
+        for left, right in ((a, b), (a[:1].repeat(B, 0), np.broadcast_to(b[0], b.shape)), (np.broadcast_to(a[0], a.shape), b)):
+            found, rest = [], (left, right, base, extra, 0.5, 0.75, EPILOGUES.index(name))
+            for threads in (1, 2, 3):
+                c, sums = np.full((B, M, N), np.nan, dtype), np.full((B, M), np.nan, dtype)
+                kernel, operands = KERNELS["gemm"], (c, sums, *rest)
+                record = as_record(kernel.signature.encode(operands))
+                for part in range(threads):
+                    kernel.entry(kernel.signature.dtypes(operands))(record, part, threads)
+                found.append(c.tobytes() + sums.tobytes())
+            assert all(f == found[0] for f in found)
+            wanted, wanted_sums = np.empty_like(c), np.empty_like(sums)
+            KERNELS["gemm"].twin(wanted, wanted_sums, *rest)
+            rtol, atol = (1e-4, 4e-5) if dtype == np.float32 else (1e-10, 1e-12)
+            np.testing.assert_allclose(c, wanted, rtol=rtol, atol=atol)
+            np.testing.assert_allclose(sums, wanted_sums, rtol=rtol, atol=atol)
 
 
 def with_numbers(epilogue):
@@ -102,10 +209,12 @@ def test_epilogues_are_applied_once_to_every_item(epilogue, dtype):
         extra = rng.normal(size=(M, N)).astype(dtype)
         for base in (extra, np.broadcast_to(extra[:, :1], extra.shape)):
             expected = np.full((M, N), np.nan, dtype)
-            KERNELS["gemm"].twin(expected[None], a[None], b[None], base[None], extra[None], 1.0, 0.5, with_numbers(epilogue))
+            KERNELS["gemm"].twin(
+                expected[None], without_sums(expected[None]), a[None], b[None], base[None], extra[None], 1.0, 0.5, with_numbers(epilogue)
+            )
             for right in (b, np.asfortranarray(b)):
                 c = np.full((M, N), np.nan, dtype)
-                run("gemm", c[None], a[None], right[None], base[None], extra[None], 1.0, 0.5, with_numbers(epilogue))
+                gemm(c[None], a[None], right[None], base[None], extra[None], 1.0, 0.5, with_numbers(epilogue))
                 rtol, atol = (1e-4, 4e-6) if dtype == np.float32 else (1e-10, 1e-12)
                 np.testing.assert_allclose(c, expected, rtol=rtol, atol=atol)
 
@@ -116,7 +225,7 @@ def test_batches_are_products_of_their_matrices(dtype):
     a, b = rng.normal(size=(5, 9, 20)).astype(dtype), rng.normal(size=(20, 33)).astype(dtype)
     for right in (np.broadcast_to(b, (5, 20, 33)), rng.normal(size=(5, 33, 20)).astype(dtype).swapaxes(1, 2)):
         c = np.full((5, 9, 33), np.nan, dtype)
-        run("gemm", c, a, right, c, c, 1.0, 0.0, 0)
+        gemm(c, a, right, c, c, 1.0, 0.0, 0)
         assert_close(c, a.astype(np.float64) @ right.astype(np.float64), dtype, 20)
 
 
@@ -129,13 +238,14 @@ def test_results_are_bitwise_the_same_for_any_number_of_workers(M, N, K):
             found = []
             for parts in (1, 2, 3, 5):
                 c = np.full((1, M, N), np.nan, np.float32)
-                operands = (c, a[None], b[None], c, c, 1.0, 0.0, 1)
+                sums = np.full((1, M), np.nan, np.float32)
+                operands = (c, sums, a[None], b[None], c, c, 1.0, 0.0, 1)
                 kernel = KERNELS["gemm"]
 
                 record = as_record(kernel.signature.encode(operands))
                 for part in reversed(range(parts)):
                     kernel.entry(kernel.signature.dtypes(operands))(record, part, parts)
-                found.append(c.tobytes())
+                found.append(c.tobytes() + sums.tobytes())
             assert all(f == found[0] for f in found)
 
 
@@ -147,14 +257,14 @@ def test_a_share_of_the_rows_has_bitwise_the_same_results(M, N, K, dtype):
         for right in LAYOUTS:
             a, b, base = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype), rng.normal(size=(1, 1, N)).astype(dtype)
             whole = np.full((1, M, N), np.nan, dtype)
-            run("gemm", whole, a[None], b[None], np.broadcast_to(base, whole.shape), whole, 0.7, 0.3, 1)
+            gemm(whole, a[None], b[None], np.broadcast_to(base, whole.shape), whole, 0.7, 0.3, 1)
             for heights in ((2, 3, M - 5), (M // 2, M - M // 2), (M - 2, 2)):
                 shares = np.full((1, M, N), np.nan, dtype)
                 start = 0
                 for height in heights:
                     rows = slice(start, start + height)
                     c = shares[:, rows]
-                    run("gemm", c, a[None, rows], b[None], np.broadcast_to(base, c.shape), c, 0.7, 0.3, 1)
+                    gemm(c, a[None, rows], b[None], np.broadcast_to(base, c.shape), c, 0.7, 0.3, 1)
                     start += height
                 assert shares.tobytes() == whole.tobytes()
 
@@ -171,7 +281,7 @@ def test_a_row_times_a_matrix_is_bitwise_the_same_wherever_they_begin(N, K, dtyp
             right = room.reshape(N, K).T if turned else room.reshape(K, N)
             right[:] = b
             c = np.full((1, N), np.nan, dtype)
-            run("gemm", c[None], a[None], right[None], c[None], c[None], 1.0, 0.0, 0)
+            gemm(c[None], a[None], right[None], c[None], c[None], 1.0, 0.0, 0)
             assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
             found.append(c.tobytes())
         assert len(set(found)) == 1
@@ -196,7 +306,17 @@ def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
             for parts in (1, 3):
                 c = np.full((M, N), np.nan, dtype)
                 shared = np.broadcast_to(a, (P, M, K))
-                operands = (panels(c), shared, right, panels(base), panels(extra), 0.5, beta, EPILOGUES.index("add_relu"))
+                operands = (
+                    panels(c),
+                    without_sums(shared),
+                    shared,
+                    right,
+                    panels(base),
+                    panels(extra),
+                    0.5,
+                    beta,
+                    EPILOGUES.index("add_relu"),
+                )
                 kernel = KERNELS["gemm"]
                 record = as_record(kernel.signature.encode(operands))
                 for part in range(parts):
@@ -206,7 +326,7 @@ def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
             expected = np.maximum(0.5 * (a.astype(np.float64) @ b.astype(np.float64)) + beta * base + extra, 0)
             assert_close(c, expected, dtype, K)
             whole = np.full((1, M, N), np.nan, dtype)
-            run("gemm", whole, a[None], b[None], base[None], extra[None], 0.5, beta, EPILOGUES.index("add_relu"))
+            gemm(whole, a[None], b[None], base[None], extra[None], 0.5, beta, EPILOGUES.index("add_relu"))
             if M > 1:
                 assert whole.tobytes() == c.tobytes()
 
@@ -233,7 +353,7 @@ def test_blocks_of_many_tiles_stay_within_their_room(threads, dtype):
     for layout in ("rows", "columns"):
         a, c = laid_out(rng, threads * M, K, layout, dtype), np.full((threads * M, N), np.nan, dtype)
         with kernels.threads(threads):
-            run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
+            gemm(c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
         assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
 
 
@@ -274,10 +394,48 @@ def test_nothing_outside_the_result_is_written():
         wide = np.full((M + 2, N + 40), 7.0, np.float32)
         c = wide[1:-1, 20 : 20 + N]
         a, b = rng.normal(size=(M, 11)).astype(np.float32), rng.normal(size=(11, N)).astype(np.float32)
-        run("gemm", c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
+        gemm(c[None], a[None], b[None], c[None], c[None], 1.0, 0.0, 0)
         assert_close(c, a.astype(np.float64) @ b, np.float32, 11)
         c[:] = 7.0
         assert (wide == 7.0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("left", "right"), [("rows", "rows"), ("columns", "rows"), ("rows", "columns")])
+def test_nothing_outside_the_result_of_a_large_product_is_written(left, right, threads, dtype):
+    rng = np.random.default_rng(11)
+    M, N, K = 1003, 1009, 611
+    a, b = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype)
+    wide = np.full((M + 2, N + 70), 7.0, dtype)
+    c = wide[1:-1, 35 : 35 + N]
+    with kernels.threads(threads):
+        kernels.matmul(c, a, b)
+    rows = rng.integers(0, M, 40)
+    assert_close(c[rows], a[rows].astype(np.float64) @ b.astype(np.float64), dtype, K)
+    c[:] = 7.0
+    assert (wide == 7.0).all()
+
+
+SMALL_PRODUCTS = """
+import threading
+import numpy as np
+from fastnn import kernels
+
+for n, started in ((16, False), (100, False), (600, True)):
+    x, out = np.ones((n, n), "{dtype}"), np.empty((n, n), "{dtype}")
+    with kernels.threads(2):
+        for _ in range(3):
+            kernels.matmul(out, x, x)
+    assert (out == n).all()
+    assert any(thread.name.startswith("fastnn") for thread in threading.enumerate()) == started, n
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_small_products_start_no_other_thread(dtype):
+    done = subprocess.run([sys.executable, "-c", SMALL_PRODUCTS.format(dtype=dtype)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_infinities_and_nan_go_where_arithmetic_takes_them():
@@ -319,10 +477,10 @@ def test_results_without_contiguous_rows_or_columns_are_refused():
     wide = np.zeros((1, 6, 10), np.float32)
     c = wide[:, ::2, ::2]
     with pytest.raises(ShapeError, match="contiguous"):
-        kernels.gemm(c, a, b, c, c, 1.0, 0.0, 0)
+        kernels.gemm(c, without_sums(c), a, b, c, c, 1.0, 0.0, 0)
     assert not wide.any()
     turned = np.zeros((1, 5, 3), np.float32).swapaxes(1, 2)
-    kernels.gemm(turned, a, b, turned, turned, 1.0, 0.0, 0)
+    kernels.gemm(turned, without_sums(turned), a, b, turned, turned, 1.0, 0.0, 0)
     assert (turned == 4).all()
 
 
@@ -330,22 +488,22 @@ def test_operands_that_a_product_would_misread_are_refused():
     rng = np.random.default_rng(9)
     a, b, c = (rng.normal(size=s).astype(np.float32) for s in ((1, 4, 4), (1, 4, 4), (1, 4, 4)))
     row, column = (np.broadcast_to(rng.normal(size=s).astype(np.float32), c.shape) for s in (4, (4, 1)))
-    add = EPILOGUES.index("add")
-    kernels.gemm(c, a, b, c, c.copy(), 1.0, 0.0, add)
+    add, none = EPILOGUES.index("add"), without_sums(c)
+    kernels.gemm(c, none, a, b, c, c.copy(), 1.0, 0.0, add)
     before = a.copy(), c.copy()
     for operands, error, message in (
-        ((c, a, b, c, c.swapaxes(1, 2).copy().swapaxes(1, 2), 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
-        ((c, a, b, c, column, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
-        ((c.swapaxes(1, 2), a, b, b, row, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
-        ((c, a, b, c, b, 1.0, 0.0, len(EPILOGUES)), ArgumentError, "epilogue must be"),
-        ((c, a, b, c, b, 1.0, 0.0, -1), ArgumentError, "epilogue must be"),
-        ((c, a, b, c, b, 1.0, 0.0, "relu"), DTypeError, "epilogue must be a whole number or a tuple of numbers"),
-        ((c, a, b, c, b, 1.0, 0.0, EPILOGUES.index("elu")), ArgumentError, "elu takes 1 numbers, got 0"),
-        ((c, a, b, c, b, 1.0, 0.0, (1, 0.5)), ArgumentError, "relu takes 0 numbers, got 1"),
-        ((a, a, b, b, b, 1.0, 0.0, 0), ShapeError, "c and a must not share memory"),
-        ((b, a, b, a, a, 1.0, 0.0, 0), ShapeError, "c and b must not share memory"),
-        ((c, a, b, c[:, ::-1], b, 1.0, 1.0, 0), ShapeError, "c and base must not share memory unless"),
-        ((c, a, b, b, c.swapaxes(1, 2), 1.0, 1.0, 0), ShapeError, "c and extra must not share memory unless"),
+        ((c, none, a, b, c, c.swapaxes(1, 2).copy().swapaxes(1, 2), 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
+        ((c, none, a, b, c, column, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
+        ((c.swapaxes(1, 2), none, a, b, b, row, 1.0, 0.0, add), ShapeError, "extra must lie as c does"),
+        ((c, none, a, b, c, b, 1.0, 0.0, len(EPILOGUES)), ArgumentError, "epilogue must be"),
+        ((c, none, a, b, c, b, 1.0, 0.0, -1), ArgumentError, "epilogue must be"),
+        ((c, none, a, b, c, b, 1.0, 0.0, "relu"), DTypeError, "epilogue must be a whole number or a tuple of numbers"),
+        ((c, none, a, b, c, b, 1.0, 0.0, EPILOGUES.index("elu")), ArgumentError, "elu takes 1 numbers, got 0"),
+        ((c, none, a, b, c, b, 1.0, 0.0, (1, 0.5)), ArgumentError, "relu takes 0 numbers, got 1"),
+        ((a, none, a, b, b, b, 1.0, 0.0, 0), ShapeError, "c and a must not share memory"),
+        ((b, none, a, b, a, a, 1.0, 0.0, 0), ShapeError, "c and b must not share memory"),
+        ((c, none, a, b, c[:, ::-1], b, 1.0, 1.0, 0), ShapeError, "c and base must not share memory unless"),
+        ((c, none, a, b, b, c.swapaxes(1, 2), 1.0, 1.0, 0), ShapeError, "c and extra must not share memory unless"),
     ):
         with pytest.raises(error, match=message):
             kernels.gemm(*operands)
@@ -353,7 +511,7 @@ def test_operands_that_a_product_would_misread_are_refused():
         assert np.array_equal(c, before[1])
     with pytest.raises(ShapeError, match="must not repeat memory"):
         kernels.matmul(np.lib.stride_tricks.as_strided(c[0], (4, 4), (0, 4), writeable=True), a[0], b[0])
-    kernels.gemm(c, a, b, c, row, 1.0, 0.0, add)
+    kernels.gemm(c, none, a, b, c, row, 1.0, 0.0, add)
     assert_close(c, a.astype(np.float64) @ b + row, np.float32, 4)
-    kernels.gemm(c.swapaxes(1, 2), a, b, b, column, 1.0, 0.0, add)
+    kernels.gemm(c.swapaxes(1, 2), none, a, b, b, column, 1.0, 0.0, add)
     assert_close(c.swapaxes(1, 2), a.astype(np.float64) @ b + column, np.float32, 4)

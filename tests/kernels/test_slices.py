@@ -61,8 +61,8 @@ def test_products_in_pieces(M, N, K, dtype):
     a, weight = (rng.normal(size=shape).astype(dtype) for shape in ((M, K), (N, K)))
     for b in (weight.T, np.ascontiguousarray(weight.T)):
         for left in (a, np.asfortranarray(a)):
-            c, bias = np.zeros((M, N), dtype), rng.normal(size=N).astype(dtype)
-            operands = (c[None], left[None], b[None], np.broadcast_to(bias, (1, M, N)), c[None], 1.0, 1.0, 3)
+            c, sums, bias = np.zeros((M, N), dtype), np.zeros((1, M), dtype), rng.normal(size=N).astype(dtype)
+            operands = (c[None], sums, left[None], b[None], np.broadcast_to(bias, (1, M, N)), c[None], 1.0, 1.0, 3)
             for edges in ([0, M // 2, M], [0, 2, 4, M], list(range(0, M - 2, 2)) + [M]):
                 in_pieces(Instruction("gemm", operands), edges)
 

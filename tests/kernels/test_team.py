@@ -27,7 +27,7 @@ def program(seed=0):
         Instruction("sin", (a, x)),
         Instruction("multiply", (b, a, x)),
         Instruction("exp", (a, b)),
-        Instruction("gemm", (c, left, right, c, c, 1.0, 0.0, 0)),
+        Instruction("gemm", (c, np.empty((1, 0), np.float32), left, right, c, c, 1.0, 0.0, 0)),
         Instruction("reduce_sum", (total, a.reshape(1, N, 1))),
     ]
     return Program(instructions, divided_in_turn(instructions, [False] * 5)), (a, b, c, total)

@@ -1,5 +1,6 @@
 """The passes that turn a recording into a program; each is one file and changes the recording in place."""
 
+from .bias_sums import join_bias_sums
 from .constants import fold_constants
 from .copies import forward_copies
 from .dead_code import remove_dead_code
@@ -16,6 +17,7 @@ __all__ = [
     "fold_constants",
     "forward_copies",
     "fuse",
+    "join_bias_sums",
     "join_softmax_and_loss",
     "pack_weights",
     "plan_memory",

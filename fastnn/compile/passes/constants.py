@@ -75,13 +75,13 @@ def _fold_into_gemm(
     constants: Constants, operands: Any, y: Array, shape: tuple[int, ...], scale: Array, shift: Array, variable: set[int]
 ) -> Any:
     """The product whose columns are multiplied by `scale` and moved by `shift`, written to y; None where it cannot be."""
-    c, a, b, base, extra, alpha, beta, epilogue = operands
+    c, sums, a, b, base, extra, alpha, beta, epilogue = operands
     plain = epilogue == 0 and (beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0))
     if not plain or not c.size or (*c.shape, 1) != (1, *shape) or id(root(b)) in variable:
         return None
     base = np.broadcast_to(_shared(constants, ((beta * base[0, 0] if beta else 0) * scale + shift).astype(c.dtype)), c.shape)
     scaled = constants.made("columns scaled", lambda: np.multiply(b, scale, order="C"), b, scale)
-    return y.reshape(c.shape), a, scaled, base, extra, alpha, 1.0, 0
+    return y.reshape(c.shape), sums, a, scaled, base, extra, alpha, 1.0, 0
 
 
 def _fold_into_convolution(
@@ -116,7 +116,7 @@ def _folds_forward(recording: Recording, n: int, variable: set[int]) -> bool:
         return False
     behind = recording.instructions[uses[1]]
     overwritten = any(overlap(a, x) for i in recording.instructions[n + 1 : uses[1]] for a in i.outputs)
-    if overwritten or behind.kernel not in FOLDS_FORWARD or not _whole(behind.operands[1], y):
+    if overwritten or behind.kernel not in FOLDS_FORWARD or not _whole(behind.inputs[0], y):
         return False
     scale = weight / np.sqrt(var + eps)
     folded = FOLDS_FORWARD[behind.kernel](recording.constants, behind.operands, x, scale, bias - mean * scale, variable)
@@ -134,15 +134,15 @@ def _whole(a: Array, y: Array) -> bool:
 
 def _fold_behind_into_gemm(constants: Constants, operands: Any, x: Array, scale: Array, shift: Array, variable: set[int]) -> Any:
     """The product of x instead of scale x + shift, each channel of which is some neighbouring rows of b; None where it cannot be."""
-    c, a, b, base, extra, alpha, beta, epilogue = operands
+    c, sums, a, b, base, extra, alpha, beta, epilogue = operands
     plain = beta == 0 or (id(root(base)) not in variable and base.strides[1] == 0)
-    if not plain or not c.size or len(c) != 1 or id(root(b)) in variable or a.shape[1:] != (len(x), x.size // len(x)):
+    if not plain or sums.size or not c.size or len(c) != 1 or id(root(b)) in variable or a.shape[1:] != (len(x), x.size // len(x)):
         return None
     scales, shifts = (np.repeat(v, b.shape[1] // len(v)) for v in (scale, shift))
     row = (beta * base[0, 0] if beta else 0) + alpha * (shifts @ b[0])
     scaled = constants.made("rows scaled", lambda: np.multiply(b, scales[:, None], order="C"), b, scales)
     base = np.broadcast_to(_shared(constants, row.astype(c.dtype)), c.shape)
-    return c, x.reshape(a.shape), scaled, base, extra, alpha, 1.0, epilogue
+    return c, sums, x.reshape(a.shape), scaled, base, extra, alpha, 1.0, epilogue
 
 
 def _fold_behind_into_convolution(constants: Constants, operands: Any, x: Array, scale: Array, shift: Array, variable: set[int]) -> Any:

@@ -11,7 +11,7 @@ from ..recording import Recording
 
 # Kernels that can apply an elementwise one to their result: which ones they know, and where the second operand of that one stands.
 EPILOGUES_OF = {
-    "gemm": (EPILOGUES, 4),
+    "gemm": (EPILOGUES, 5),
     "conv2d": (CONVOLUTION_EPILOGUES, 4),
     "conv2d_input_grad": (CONVOLUTION_EPILOGUES, 3),
     "batch_norm": (CONVOLUTION_EPILOGUES, 6),

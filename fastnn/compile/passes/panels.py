@@ -26,34 +26,34 @@ def pack_weights(recording: Recording) -> None:
     made = recording.constants.made
 
     def by_rows(operands: tuple[Any, ...]) -> Instruction:
-        c, a, b, *others = operands
-        return Instruction("gemm", (c, a, made("rows", lambda: np.ascontiguousarray(b), b), *others))
+        c, sums, a, b, *others = operands
+        return Instruction("gemm", (c, sums, a, made("rows", lambda: np.ascontiguousarray(b), b), *others))
 
     instructions: list[Instruction] = []
     for instruction in recording.instructions:
-        if instruction.kernel != "gemm" or id(root(instruction.operands[2])) in variable:
+        if instruction.kernel != "gemm" or id(root(instruction.operands[3])) in variable:
             instructions.append(instruction)
             continue
         if not _fits(instruction):
             instructions.append(by_rows(instruction.operands))
             continue
-        c, a, b, base, extra, *numbers = instruction.operands
+        c, sums, a, b, base, extra, *numbers = instruction.operands
         whole = c.shape[2] // _width(c) * _width(c)
         across = [x[:, :, :whole] for x in (c, b, base, extra)]
-        left = np.broadcast_to(a, (whole // _width(c), *a.shape[1:]))
+        left, no_sums = np.broadcast_to(a, (whole // _width(c), *a.shape[1:])), np.empty((whole // _width(c), 0), c.dtype)
         c_panels, b_panels, base_panels, extra_panels = (_panels(x) for x in across)
         b_panels = made("panels", partial(_aligned, b_panels), b_panels)
-        instructions.append(Instruction("gemm", (c_panels, left, b_panels, base_panels, extra_panels, *numbers)))
+        instructions.append(Instruction("gemm", (c_panels, no_sums, left, b_panels, base_panels, extra_panels, *numbers)))
         if whole < c.shape[2]:
             c, b, base, extra = (x[:, :, whole:] for x in (c, b, base, extra))
-            instructions.append(by_rows((c, a, b, base, extra, *numbers)))
+            instructions.append(by_rows((c, sums, a, b, base, extra, *numbers)))
     recording.instructions = instructions
 
 
 def _fits(instruction: Instruction) -> bool:
     """Whether a product is a single one with a large right-hand side, whose result and base lie row by row."""
-    c, _, b, base, _, _, beta, _ = instruction.operands
-    wide = len(c) == 1 and c.shape[2] >= 2 * _width(c) and b.nbytes >= LARGE
+    c, sums, _, b, base, _, _, beta, _ = instruction.operands
+    wide = len(c) == 1 and not sums.size and c.shape[2] >= 2 * _width(c) and b.nbytes >= LARGE
     return wide and all(x.strides[2] == x.itemsize for x in (c, base if beta else c))
 
 

@@ -24,6 +24,7 @@ WHOLE_OPERAND = 256 << 10  # bytes of a product's right side that each worker ma
 LEAST_EXAMPLES = 4  # of a piece; products and convolutions of a single one sum in another order
 REPEATING_PAYS = 300  # cycles below which every worker may do the same work
 PIECE_BYTES = 128 << 10  # of a gradient, between which and its update nothing else passes through the cache
+LEAST_RUN = 512  # items of an update that repay an instruction of their own
 LEFT_BYTES = 512 << 10  # of a product's right side that is read again for each piece of the result
 
 Owner = tuple[int, ...]  # accesses of equal owners are made by the same worker
@@ -79,7 +80,7 @@ def _reads_much(instruction: Instruction) -> bool:
     """Whether it is less to read the examples of all workers than that each of them reads the whole right side of a product."""
     if instruction.kernel != "gemm":
         return False
-    c, a, b = instruction.operands[:3]
+    c, _, a, b = instruction.operands[:4]
     return bool(b.nbytes > min(WHOLE_OPERAND, a.nbytes + c.nbytes))
 
 
@@ -87,7 +88,7 @@ def _rows_of_result(instruction: Instruction, parts: int) -> Slices | None:
     """A product whose left side is a transpose (a weight gradient), cut by rows of its result."""
     if instruction.kernel != "gemm":
         return None
-    c, a = instruction.operands[:2]
+    c, _, a = instruction.operands[:3]
     cut = slices(instruction, c.shape[1])
     return cut if cut is not None and c.shape[1] >= LEAST_EXAMPLES * parts and a.strides[1] < a.strides[2] else None
 
@@ -96,7 +97,7 @@ def _gradient_and_update(instructions: Sequence[Instruction], parts: int) -> lis
     """A product and the update that reads its result and nothing else of its kind, cut by rows of the result; or None."""
     if len(instructions) < 2 or instructions[0].kernel != "gemm" or instructions[0].operands[0].nbytes < PIECE_BYTES:
         return None
-    c, _, b = instructions[0].operands[:3]
+    c, _, _, b = instructions[0].operands[:4]
     if b.nbytes > LEFT_BYTES or not any(extent(x) == extent(c) for x in instructions[1].inputs):
         return None
     cuts = [slices(i, c.shape[1]) for i in instructions]
@@ -185,8 +186,7 @@ class Division:
         for x, is_flat in zip(instruction.operands, flat, strict=True):
             low, high = extent(x) if is_flat else (0, 0)
             found += [(max(0, first - low) // x.itemsize, part) for (first, last), part in self.wrote if first < high and low < last]
-        found.sort()
-        runs = [(start, part) for i, (start, part) in enumerate(found) if not i or part != found[i - 1][1]]
+        runs = _runs(found, y.size)
         if len(runs) < len(self.workers):
             return None
         edges = [0, *(start for start, _ in runs[1:]), y.size]
@@ -233,6 +233,16 @@ def _accesses(instruction: Instruction, owners: Iterable[Owner]) -> tuple[list[A
     pairs = zip(instruction.operands, owners, strict=True)
     accesses = [Access(extent(x), owner) for x, owner in pairs if isinstance(x, np.ndarray)]
     return accesses[: len(instruction.outputs)], accesses[len(instruction.outputs) :]
+
+
+def _runs(found: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """First items and their workers, where the worker changes; what is too short goes to the worker before it."""
+    runs: list[tuple[int, int]] = []
+    ordered = sorted(found)
+    for (start, part), stop in zip(ordered, [*(start for start, _ in ordered[1:]), size], strict=False):
+        if not runs or (part != runs[-1][1] and stop - start >= LEAST_RUN):
+            runs.append((start, part))
+    return runs
 
 
 def _places(cut: Slices) -> list[Owner]:
