@@ -8,12 +8,10 @@ once, its gradients add up. That is all of backpropagation.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from . import kernels
 from ._arguments import function as callable_
 from ._arguments import items, whole
 from .errors import ArgumentError, DTypeError, ShapeError, StateError, shown
+from .unfilled import Unfilled, no_values, plain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Rule: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"  # (result y, its gradient dy) -> gradient of one input
@@ -171,7 +170,7 @@ class Tensor:
         if self.grad is None:
             home = np.empty(self.shape, self.dtype) if self._home is None else self._home
             run("copy", home, gradient.data)
-            self.grad = Tensor(home)
+            self.grad = mode.tensor(home)
         else:
             run("add", self.grad.data, self.grad.data, gradient.data)
 
@@ -243,32 +242,6 @@ def _as_arrays(x: Any) -> Any:
     return {name: _as_arrays(item) for name, item in x.items()} if isinstance(x, dict) else x
 
 
-def no_values(what: str) -> NoReturn:
-    """Raise StateError for `what` looks at values, naming the line."""
-    raise StateError(
-        f"{what} at {_caller()}: this tensor belongs to a program that is being recorded, so it has no value yet; "
-        "code whose course depends on values runs in eager mode only"
-    )
-
-
-def called_by_library() -> bool:
-    """Whether the caller of the function that asks is part of this library."""
-    return _package(sys._getframe(2)) == "fastnn"
-
-
-def _package(frame: FrameType) -> str:
-    name: str = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0]
-
-
-def _caller() -> str:
-    """File and line of the innermost code outside this library, and outside NumPy."""
-    frame = sys._getframe()
-    while frame.f_back is not None and _package(frame) in ("fastnn", "numpy"):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
 def gradients(result: Tensor, dy: Tensor, ends: Sequence[Tensor] = ()) -> Iterator[tuple[Tensor, Tensor]]:
     """Walk the tape backwards from `result`, whose gradient is `dy`, and yield each leaf with its gradient.
 
@@ -276,6 +249,7 @@ def gradients(result: Tensor, dy: Tensor, ends: Sequence[Tensor] = ()) -> Iterat
     """
     from .ops.reduce import sum_to  # the one op that the chain rule itself needs: it undoes broadcasting
 
+    filled = mode.tensor is Tensor
     pending = {id(result): dy}
     last = {id(x) for x in ends}
     for y in reversed(topological_order(result)):
@@ -288,6 +262,8 @@ def gradients(result: Tensor, dy: Tensor, ends: Sequence[Tensor] = ()) -> Iterat
         for x, rule in y._parents:
             dx = rule(y, dy)
             dx = dx if dx.shape == x.shape else sum_to(dx, x.shape)
+            if not (filled or dx.requires_grad):
+                dx = mode.tensor(dx.data)  # which a rule of somebody's own may have made
             pending[id(x)] = dx if id(x) not in pending else pending[id(x)] + dx
 
 
@@ -337,6 +313,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     ShapeError
         If `data` has rows of different lengths.
     """
+    if isinstance(data, (Tensor, Unfilled)):
+        as_tensor(data)._needs_values("tensor()")
     return Tensor(to_array(data, dtype).copy(), requires_grad)
 
 
@@ -364,7 +342,7 @@ def to_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
     """`data`, the argument called `name`, as an array of a supported dtype; arrays and tensors that fit are not copied."""
     if isinstance(data, Tensor):
         data = data.data
-    array = as_array(data, name)
+    array = as_array(plain(data), name)
     if dtype is None and not isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         dtype = np.float32
     if dtype is None and array.dtype.kind in "iu" and array.dtype != np.uint8:
@@ -376,6 +354,8 @@ def to_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
         array = array.astype(dtype, copy=False)
     if array.dtype not in DTYPES:
         raise DTypeError(f"{name} must have one of the dtypes {', '.join(map(str, DTYPES))}, got {array.dtype}")
+    if isinstance(data, Unfilled) and array is not data.memory:
+        no_values("conversion to another dtype")
     return array
 
 

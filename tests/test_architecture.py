@@ -42,13 +42,12 @@ TWINS_MAY = ("fastnn.kernels._signature", "fastnn.kernels.reference")
 LAYERS = [
     {"cli", "__main__"},
     {"bench"},
-    {"bench"},
     {"training", "config"},
     {"compile"},
     {"models"},
     {"nn", "optim", "losses", "metrics", "files", "data", "datasets"},
     {"ops", "tensor", "random"},
-    {"backend", "errors", "_arguments"},
+    {"backend", "errors", "_arguments", "unfilled"},
     {"kernels"},
 ]
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}

@@ -12,9 +12,10 @@ import numpy as np
 from ..errors import DTypeError
 from ..kernels import Instruction
 from ..tensor import Array, Tensor, mode
+from ..unfilled import plain
 from .constants import Constants
 from .memory import Range, extent, moved, root, touching
-from .placeholder import Placeholder, Unfilled
+from .placeholder import Placeholder
 
 Roots: TypeAlias = dict[int, Array]  # arrays that own memory, by id
 
@@ -50,11 +51,11 @@ class Recording:
 
     def append(self, kernel: str, *operands: Any) -> None:
         """Note a kernel call instead of making it."""
-        plain = [x.view(np.ndarray) if isinstance(x, Unfilled) else x for x in operands]
-        self.instructions.append(Instruction(kernel, tuple(plain)))
+        self.instructions.append(Instruction(kernel, tuple(map(plain, operands))))
 
     def guard(self, array: Array, check: Callable[[Array], None], data_only: bool = False) -> None:
         """Note a check of values that are not there yet; a check that is for data only is left out where the program computes them."""
+        array = plain(array)
         if not (data_only and any(id(root(array)) in self.roots(instruction)[0] for instruction in self.instructions)):
             self.guards.append((array, check))
 
@@ -152,4 +153,4 @@ def outputs_of(result: Any) -> list[Array]:
         if not isinstance(x, Tensor):
             within = f" that holds a {type(x).__name__}" if x is not result else ""
             raise DTypeError(f"a compiled model must return a tensor, or several in a tuple or list, got a {type(result).__name__}{within}")
-    return [x.data for x in several]
+    return [plain(x.data) for x in several]

@@ -1,5 +1,6 @@
 """A program is recorded before there are values: code that looks at them is told its line; what cannot be recorded is refused."""
 
+import pickle
 import re
 import warnings
 
@@ -68,6 +69,31 @@ LOOKS = {
     "data > 0": lambda y: (y.data > 0).sum(),
     "data.argmax()": lambda y: y.data.argmax(),
     "np.sort(data)": lambda y: np.sort(y.data)[0],
+    "np.asarray(data)": lambda y: np.asarray(y.data).max(),
+    "np.array(data)": lambda y: np.array(y.data).max(),
+    "np.ascontiguousarray(data)": lambda y: np.ascontiguousarray(y.data).max(),
+    "np.array([data])": lambda y: np.array([y.data]).max(),
+    "np.float64(data)": lambda y: np.float64(y.sum().data),
+    "np.asarray(data of a view)": lambda y: np.asarray(y.data[1:].T).max(),
+    "data.view(np.ndarray)": lambda y: y.data.view(np.ndarray).max(),
+    "data that is copied to be viewed": lambda y: y.data.T.reshape(-1),
+    "data[[0, 1]]": lambda y: y.data[[0, 1]].shape[0],
+    "data[data > 0]": lambda y: y.data[y.data > 0].size,
+    "data + 1": lambda y: (y.data + 1).max(),
+    "1 - data": lambda y: (1 - y.data).max(),
+    "array @ data": lambda y: (np.ones((CLASSES, len(y))) @ y.data).max(),
+    "-data": lambda y: (-y.data).max(),
+    "data += 1": lambda y: y.data.__iadd__(1.0).max(),
+    "for row in data": lambda y: max(row[0] for row in y.data),
+    "list(data)": lambda y: len(list(y.data[0])),
+    "data.flat": lambda y: y.data.flat[0],
+    "data.base": lambda y: y.data.base.max(),
+    "data.__array_interface__": lambda y: y.data.__array_interface__["data"][0],
+    "data.copy()": lambda y: y.data.copy().max(),
+    "pickle.dumps(data)": lambda y: len(pickle.dumps(y.data)),
+    "fastnn.tensor": lambda y: fastnn.tensor(y),
+    "fastnn.tensor(data)": lambda y: fastnn.tensor(y.data),
+    "data of another dtype": lambda y: fastnn.tensor(np.ones(1, np.float32)) * y.data,
     "data.tolist()": lambda y: y.data.tolist()[0][0],
     "data of a comparison": lambda y: (y > 0).data.any(),
     "data of what is detached": lambda y: y.detach().data.max(),
@@ -115,6 +141,21 @@ def test_what_does_not_depend_on_values_is_recorded():
     assert shown[0] == f"tensor(<no values yet>, shape=(40, {CLASSES}), dtype=float64)"
 
 
+def test_data_is_what_it_is_in_eager_mode_as_long_as_nobody_looks():
+    def forward(net, x):
+        y = net.first(x)
+        data = y.data
+        assert isinstance(data, np.ndarray)
+        assert not hasattr(data, "no_such_attribute")
+        assert (data.shape, data.dtype, data.nbytes, len(data)) == ((40, CLASSES), np.float64, 40 * CLASSES * 8, 40)
+        assert [row.shape for row in data] == [(CLASSES,)] * 40
+        assert np.moveaxis(np.broadcast_to(data, (2, 40, CLASSES))[:, :0], 0, 1).T.shape == (CLASSES, 2, 0)
+        return net.second(y + F.relu(data) + data * y + Tensor(data.T.swapaxes(0, 1)) + fastnn.tensor(data.shape, np.float64).sum())
+
+    step = compiled(forward)
+    np.testing.assert_allclose([step(X, LABELS) for _ in range(3)], eager(forward), rtol=1e-10)
+
+
 def softsign(input):
     """An operation of one's own, as the documentation shows it."""
     x = as_float(input)
@@ -135,6 +176,30 @@ def test_an_operation_of_ones_own_is_recorded():
 
     step = compiled(forward)
     np.testing.assert_allclose([step(X, LABELS) for _ in range(3)], eager(forward), rtol=1e-10)
+
+
+@pytest.mark.parametrize("made", [Tensor, lambda dx: record(dx), as_float])
+def test_gradients_have_no_values_either(made):
+    """A rule of one's own may look at what another one has made."""
+
+    def doubled(x, look):
+        def rule(y, dy):
+            dx = np.empty(x.shape, x.dtype)
+            run("multiply", dx, dy.data, np.full(1, np.asarray(look(dy)) * 0 + 2.0))
+            return made(dx)
+
+        y = np.empty(x.shape, x.dtype)
+        run("multiply", y, x.data, np.full(1, 2.0))
+        return record(y, (x, rule))
+
+    def forward(look):
+        return lambda net, x: doubled(doubled(net.first(x), look), lambda dy: 0.0)
+
+    step = compiled(forward(lambda dy: 0.0))
+    np.testing.assert_allclose([step(X, LABELS) for _ in range(3)], eager(forward(lambda dy: np.max(dy.data))), rtol=1e-10)
+    for look in (lambda dy: dy.data, lambda dy: dy.data.max(), lambda dy: dy.numpy()):
+        with pytest.raises(StateError, match=f"{re.escape(__file__)}:.*eager mode"):
+            compiled(forward(look))(X, LABELS)
 
 
 @pytest.mark.parametrize(
