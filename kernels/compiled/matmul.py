@@ -297,7 +297,8 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                             place = c_at + i * c_row + j // NR * c_panel
                             beneath = base_now + i * base_row_now + j // NR * base_panel_now
                             portion = depth // (GROUP * NV)
-                            carries = spare != 0 and rows == MR and carried + portion <= depth
+                            touched = (depth + GROUP * NV - 1) // (GROUP * NV)  # of the last row perhaps a part only
+                            carries = spare != 0 and rows == MR and carried + touched <= depth
                             tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, depth, rows, cols,
                                  alpha, beta_now, least, source + GROUP * b_panel + carried * b_row, b_row, b_panel,
                                  spare + carried * NR * item if carries else 0, panel)  # fmt: skip

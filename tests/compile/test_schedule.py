@@ -207,3 +207,39 @@ def test_normalisation_of_channels_makes_workers_wait_for_its_sums_only():
     found = {i.kernel: mark for i, mark in zip(instructions, divide(instructions, 64, 2).marks, strict=True)}
     assert {found[name] for name in ("plane_moments", "plane_slopes", "max_pool2d")} == {" /"}
     assert found["batch_norm"] == "|/"
+
+
+def test_what_needs_other_rows_of_a_large_product_is_not_done_piece_by_piece_with_it():
+    c, a, b, y = array(1, 256, 256), array(1, 256, 16), array(1, 16, 256), array(256, 256)
+    product = Instruction("gemm", (c, a, b, c, c, 1.0, 0.0, 0))
+    rows_alone = divide([product, Instruction("exp", (y, c[0]))], 256, 2)
+    assert rows_alone.marks == ["|/", " /"]
+    columns = divide([product, Instruction("exp", (y, c[0].T))], 256, 2)
+    assert columns.marks[0] == "|/"
+    assert columns.marks[1].startswith("|")
+    over_its_right_side = divide([product, Instruction("exp", (b.reshape(16, 256), c[0, :16]))], 256, 2)
+    assert over_its_right_side.marks[1].startswith("|")
+    for division in (rows_alone, columns, over_its_right_side):
+        assert_free_of_conflicts(division.workers)
+
+
+@pytest.mark.parametrize(("batch", "width"), [(9, 1904), (256, 700)])
+def test_large_normalised_nets_are_the_same_for_any_number_of_threads(batch, width):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((batch, 16)), rng.integers(0, 7, batch)
+
+    def trained(backend, threads):
+        fastnn.manual_seed(0)
+        layers = (nn.Linear(16, width), nn.RMSNorm(width), nn.Residual(nn.LayerNorm(width), nn.ReLU()), nn.LayerNorm(width))
+        model = nn.Sequential(*layers, nn.Linear(width, 7)).double()
+        step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1), clip_norm=1.0)
+        with fastnn.use_backend(backend), fastnn.threads(threads):
+            losses = step(x, y), step(x, y)
+            return [losses, fastnn.compile_inference(model)(x), *(p.numpy() for p in model.parameters())]
+
+    reference, one, *others = trained("numpy", 1), *(trained("numba", n) for n in (1, 2, 4))
+    for got, wanted in zip(one, reference, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-11)
+    for several in others:
+        for got, wanted in zip(several, one, strict=True):
+            np.testing.assert_array_equal(got, wanted)

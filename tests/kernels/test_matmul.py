@@ -357,6 +357,19 @@ def test_blocks_of_many_tiles_stay_within_their_room(threads, dtype):
         assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [*range(1, 20), 31, 33, 61, 129, 257])
+def test_many_rows_and_columns_of_any_depth(K, dtype):
+    item = np.dtype(dtype).itemsize
+    M = 20 * _host.tile_rows()
+    N = max(_host.blocking().near // (K * item), 300) + 7 * _host.panel_columns(item) + 1  # more than is left where it lies
+    rng = np.random.default_rng(K)
+    for left in ("rows", "columns"):
+        a, b, c = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, "rows", dtype), np.full((M, N), np.nan, dtype)
+        kernels.matmul(c, a, b)
+        assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
+
+
 OTHER_CACHES = """
 import numpy as np
 from fastnn import kernels

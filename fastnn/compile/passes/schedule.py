@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,9 @@ class Access(NamedTuple):
 
     range: Range
     owner: Owner
+
+
+Accesses: TypeAlias = tuple[Sequence[Access], Sequence[Access]]  # what is written, and what is read
 
 
 def scheduled(instructions: Sequence[Instruction], examples: int, moving: Array | None = None) -> Program:
@@ -94,15 +97,18 @@ def _rows_of_result(instruction: Instruction, parts: int) -> Slices | None:
 
 
 def _gradient_and_update(instructions: Sequence[Instruction], parts: int) -> list[Slices] | None:
-    """A product and the update that reads its result and nothing else of its kind, cut by rows of the result; or None."""
+    """A product and what reads its result next, as an update does, cut by rows of the result; None where pieces need one another."""
     if len(instructions) < 2 or instructions[0].kernel != "gemm" or instructions[0].operands[0].nbytes < PIECE_BYTES:
         return None
     c, _, _, b = instructions[0].operands[:4]
     if b.nbytes > LEFT_BYTES or not any(extent(x) == extent(c) for x in instructions[1].inputs):
         return None
     cuts = [slices(i, c.shape[1]) for i in instructions]
-    found = [cut for cut in cuts if cut is not None and c.shape[1] >= parts]
-    return found if len(found) == 2 and instructions[1].operands[0].size == c.size else None
+    found = [cut for cut in cuts if cut is not None and cut.grain == 1 and c.shape[1] >= parts]
+    if len(found) < 2 or instructions[1].operands[0].size != c.size:
+        return None
+    before, after = (_accesses(cut.instruction, _places(cut)) for cut in found)
+    return None if _conflict(before, after) else found
 
 
 class Division:
@@ -209,26 +215,28 @@ class Division:
 
     def free(self, instruction: Instruction, owner: Owner) -> bool:
         """Whether nobody has to wait before `owner` does an instruction."""
-        return not self._conflict(*_accesses(instruction, [owner] * len(instruction.operands)))
+        return not _conflict((self.written, self.read), _accesses(instruction, [owner] * len(instruction.operands)))
 
     def _access(self, instruction: Instruction, owners: Sequence[Owner], who: str) -> None:
         self._note(*_accesses(instruction, owners), who)
 
     def _note(self, written: Sequence[Access], read: Sequence[Access], who: str) -> None:
-        if self._conflict(written, read):
+        if _conflict((self.written, self.read), (written, read)):
             self.meet()
         self.marks.append(("|" if self.met else " ") + who)
         self.met = False
         self.written += written
         self.read += read
 
-    def _conflict(self, written: Sequence[Access], read: Sequence[Access]) -> bool:
-        """Whether one worker would touch what another one wrote, or write what another one touched."""
-        alone = [access for access in self.written if access.owner != EVERYBODY]
-        return _clash(written, self.written) or _clash(read, alone) or _clash(written, self.read)
+
+def _conflict(before: Accesses, after: Accesses) -> bool:
+    """Whether one worker would touch what another one wrote before, or write what another one touched."""
+    (written, read), (now_written, now_read) = before, after
+    alone = [access for access in written if access.owner != EVERYBODY]
+    return _clash(now_written, written) or _clash(now_read, alone) or _clash(now_written, read)
 
 
-def _accesses(instruction: Instruction, owners: Iterable[Owner]) -> tuple[list[Access], list[Access]]:
+def _accesses(instruction: Instruction, owners: Iterable[Owner]) -> Accesses:
     """What is written and what is read."""
     pairs = zip(instruction.operands, owners, strict=True)
     accesses = [Access(extent(x), owner) for x, owner in pairs if isinstance(x, np.ndarray)]
