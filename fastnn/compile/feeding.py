@@ -6,14 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Array
+from ..tensor import DTYPES, Array
 
 UNIT = 1 / 255  # what one step of a byte is worth
 
 
+def tensor_dtype(given: np.dtype[Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that tensors of a model of this dtype have for numbers of the `given` one."""
+    if given.kind == "f":
+        return dtype
+    return given if given in DTYPES else np.dtype(np.int64)
+
+
 def fed_dtype(x: Array, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in which a model of this dtype sees the inputs x."""
-    return dtype if x.dtype.kind in "uf" else x.dtype  # uint8 is the only unsigned dtype of tensors
+    return dtype if x.dtype == np.uint8 else tensor_dtype(x.dtype, dtype)
 
 
 def as_fed(x: Array, dtype: np.dtype[Any]) -> Array:
@@ -25,8 +32,13 @@ def as_fed(x: Array, dtype: np.dtype[Any]) -> Array:
     return y
 
 
+def as_target(y: Array, dtype: np.dtype[Any]) -> Array:
+    """The targets y as a loss for a model of this dtype sees them."""
+    return y.astype(tensor_dtype(y.dtype, dtype), copy=False)
+
+
 def feed(place: Array, x: Array) -> None:
     """Write the inputs x to their place in a program."""
     place[...] = x
-    if x.dtype.kind == "u" and place.dtype.kind == "f":  # targets stay bytes
+    if x.dtype == np.uint8 and place.dtype.kind == "f":  # targets stay bytes
         place *= place.dtype.type(UNIT)

@@ -49,7 +49,8 @@ def replay(epoch: Epoch, optimizer: Optimizer, report: Report | None, scheduler:
             left = stretch.steps
             while left:
                 most = epoch.at_a_time[number]
-                count, failure = min(left, most if scheduler is None or epoch.ahead is not None else 1), None
+                count, failure = min(left, stretch.most, most if scheduler is None or epoch.ahead is not None else 1), None
+                epoch.stage(count * stretch.size)
                 if epoch.ahead is not None:
                     count, failure = epoch.ahead.look(scheduler, count)
                 first = int(epoch.cursor[1])

@@ -20,10 +20,10 @@ from ..ops._targets import NUMBERS, check_target
 from ..optim import Optimizer, clip_grad_norm_
 from ..optim.schedules import Schedule, check_schedule
 from ..random import generator, streams_from
-from ..tensor import FLOATS, Array, Tensor, as_array, to_array
+from ..tensor import DTYPES, FLOATS, Array, Tensor, as_array, to_array
 from .ahead import Ahead
 from .epoch import Epoch
-from .feeding import fed_dtype, feed
+from .feeding import fed_dtype, feed, tensor_dtype
 from .interrupt import interrupts_deferred
 from .memory import root
 from .passes.memory_plan import Bytes
@@ -140,7 +140,8 @@ class TrainingStep:
         ----------
         x, y
             All inputs and targets, as for a single step; row i of both belong together. Memory maps are read as the steps need
-            them, of float32, float64, int64, uint8 and bool; other dtypes are converted before.
+            them. Those of float32, float64, int64, uint8 and bool are read by compiled code; what is of another dtype, or does not lie
+            row by row, is converted a few MiB at a time.
         batch_size
             Examples in a step; the last step takes what is left.
         rng
@@ -198,13 +199,13 @@ class TrainingStep:
 
     def _values(self, data: Any, name: str) -> Array:
         array = data.data if isinstance(data, Tensor) else as_array(data, name)
-        if array.dtype not in FLOATS:  # which are converted where they are read, row by row
-            array = to_array(array, self.dtype if array.dtype.kind == "f" else None, name)
-        return np.ascontiguousarray(array)
+        if array.dtype not in DTYPES:  # others are converted where they are read, or refused now
+            to_array(array[:0] if array.ndim else array, self.dtype if array.dtype.kind == "f" else None, name)
+        return np.atleast_1d(array)
 
     def _kinds(self, xs: tuple[Array, ...], ys: tuple[Array, ...]) -> tuple[Kind, ...]:
         """The shapes and dtypes in which the program gets these inputs and targets."""
-        targets = [(y.shape, self.dtype if y.dtype.kind == "f" else y.dtype) for y in ys]
+        targets = [(y.shape, tensor_dtype(y.dtype, self.dtype)) for y in ys]
         return tuple([(x.shape, fed_dtype(x, self.dtype)) for x in xs] + targets)
 
     def _plan(self, kinds: tuple[Kind, ...], inputs: int, several_targets: bool) -> Plan:

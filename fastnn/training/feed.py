@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compile.feeding import as_target
 from ..compile.interrupt import interrupts_deferred
 from ..compile.memory import counterpart
 from ..data import DataLoader
@@ -14,7 +15,7 @@ from ..data.dataset import check_lengths
 from ..data.loader import batches, check_batch_size
 from ..errors import ArgumentError, DTypeError, LabelError
 from ..optim.schedules import Schedule
-from ..tensor import FLOATS, Array, as_array, to_array
+from ..tensor import Array, as_array
 from .step import Report, Step
 
 Guard = tuple[Array, Callable[[Array], None]]  # values, and what raises if they are wrong
@@ -33,7 +34,8 @@ class ArrayFeed:
     """
 
     def __init__(self, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> None:
-        self.x, self.y = _values(x, dtype, "x", FLOATS), _values(y, dtype, "y")
+        self.x, self.y = _numbers(x, "x"), _numbers(y, "y")  # which are converted where they are read
+        self.dtype = dtype
         check_lengths(self.x, self.y)
         if not len(self.x):
             raise ArgumentError("there must be at least one example, got none")
@@ -47,7 +49,8 @@ class ArrayFeed:
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         for rows in batches(len(self), self.batch_size):
-            yield self.x[rows[0] : rows[-1] + 1], self.y[rows[0] : rows[-1] + 1]
+            part = slice(rows[0], rows[-1] + 1)
+            yield self.x[part], as_target(self.y[part], self.dtype)
 
     @property
     def batch_sizes(self) -> list[int]:
@@ -56,7 +59,7 @@ class ArrayFeed:
 
     def first(self, count: int) -> tuple[Array, Array]:
         """The first `count` examples, or all if they are fewer."""
-        return self.x[:count], self.y[:count]
+        return self.x[:count], as_target(self.y[:count], self.dtype)
 
     def check(self, y: Array, guards: list[Guard]) -> None:
         """Look at all targets as `guards` look at `y`, some of them."""
@@ -76,7 +79,7 @@ class ArrayFeed:
             self._outputs = np.empty((len(self), *keep.shape[1:]), keep.dtype)
         outputs = None if keep is None else self._outputs
         step.run_epoch(self.x, self.y, self.batch_size, rng, outputs, report, scheduler)
-        return None if outputs is None else (outputs, self.y)
+        return None if outputs is None else (outputs, as_target(self.y, self.dtype))
 
 
 class LoaderFeed:
@@ -129,7 +132,7 @@ class LoaderFeed:
     def _pair(self, parts: tuple[Array, ...]) -> tuple[Array, Array]:
         if len(parts) != 2:
             raise ArgumentError(f"the data loader must give pairs of inputs and targets, got {len(parts)} parts")
-        x, y = _values(parts[0], self.dtype, "x of a batch"), _values(parts[1], self.dtype, "y of a batch")
+        x, y = _numbers(parts[0], "x of a batch"), as_target(_numbers(parts[1], "y of a batch"), self.dtype)
         check_lengths(x, y)
         _check_finite(x, "x of a batch", ArgumentError, self.dtype)
         _check_finite(y, "y of a batch", LabelError, self.dtype)
@@ -155,17 +158,17 @@ def _batch_sizes(examples: int, batch_size: int, drop_last: bool = False) -> lis
     return [batch_size] * (whole > 0) + [rest] * (rest > 0 and not drop_last)
 
 
-def _values(values: Any, dtype: np.dtype[Any], name: str, kept: tuple[np.dtype[Any], ...] = ()) -> Array:
-    """An array of a supported dtype; floats become `dtype` unless theirs may be kept, since steps convert them row by row."""
+def _numbers(values: Any, name: str) -> Array:
+    """An array of numbers of whatever dtype."""
     array = as_array(values.data if hasattr(values, "backward") else values, name)
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"{name} must be numbers, got an array of dtype {array.dtype}")
-    return array if array.dtype in kept else to_array(array, dtype if array.dtype.kind == "f" else None, name)
+    return array
 
 
 def _check_finite(values: Array, name: str, error: type[Exception], dtype: np.dtype[Any]) -> None:
     """Raise `error` unless floats are finite, in the dtype in which they are computed with as well."""
-    if values.dtype not in FLOATS:
+    if values.dtype.kind != "f":
         return
     for start in range(0, len(values), CHECKED_ROWS):
         finite = np.isfinite(values[start : start + CHECKED_ROWS].astype(dtype, copy=False))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..compile import TrainingStep
-from ..compile.feeding import as_fed
+from ..compile.feeding import as_fed, as_target
 from ..compile.interrupt import interrupts_deferred
 from ..data.loader import batches
 from ..losses import Loss
@@ -50,6 +50,7 @@ class EagerStep:
 
     def __call__(self, x: Array, y: Any) -> float:
         """Train on one batch and return its loss. Whatever is raised before the update leaves the model as it was."""
+        y = as_target(y, self.dtype)
         self.optimizer.zero_grad()
         buffers = [(buffer.data, buffer.data.copy()) for buffer in self.model.buffers()]
         try:

@@ -9,6 +9,7 @@ from fastnn.kernels import _program
 import fastnn
 from fastnn import metrics, nn, optim
 from fastnn.compile import profile as _profile
+from fastnn.compile import staging
 from fastnn.compile.memory import address
 from fastnn.errors import ArgumentError, DTypeError, LabelError, ShapeError, StateError
 from fastnn.nn import functional as F
@@ -259,12 +260,16 @@ def test_bytes_are_scaled_and_memory_maps_are_read_in_place(tmp_path):
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_maps_of_floats_are_read_and_checked_a_few_rows_at_a_time(dtype, tmp_path):
-    rows = 100_000
-    data = np.random.default_rng(0).normal(size=(rows, FEATURES)).astype(dtype)
-    data.tofile(tmp_path / "data")
-    mapped = np.memmap(tmp_path / "data", dtype, "r", shape=data.shape)
+@pytest.mark.parametrize("order", ["rows", "columns", "every other row"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, ">f4", ">f8"])
+def test_maps_of_floats_are_read_and_checked_a_few_rows_at_a_time(dtype, order, tmp_path):
+    rows = 400_000
+    data = np.random.default_rng(0).normal(size=(rows, FEATURES)).astype(np.float16)
+    data = data.astype(dtype, order="F" if order == "columns" else "C")
+    data.ravel("K").tofile(tmp_path / "data")
+    mapped = np.memmap(tmp_path / "data", dtype, "r", shape=data.shape, order="F" if order == "columns" else "C")
+    if order == "every other row":
+        mapped, data = mapped[::2], data[::2]
 
     def losses(x, y):
         fastnn.manual_seed(0)
@@ -280,6 +285,48 @@ def test_maps_of_floats_are_read_and_checked_a_few_rows_at_a_time(dtype, tmp_pat
     found, most = losses(mapped, mapped)
     np.testing.assert_array_equal(found, losses(*[data.astype(np.float32)] * 2)[0])
     assert most < 4 * data.size  # bytes of all in float32; the order of the rows and a part of them that is looked at are less
+
+
+@pytest.mark.parametrize("batch_size", [7, 100_000])
+def test_data_of_any_dtype_are_those_that_they_become_one_step_after_the_other(batch_size, monkeypatch):
+    monkeypatch.setattr(staging, "STAGED_BYTES", 16 * FEATURES * 4)  # two steps of the small ones at a time
+    rows = 101
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(rows, FEATURES)).astype(np.float16), rng.integers(0, CLASSES, rows).astype(np.int16)
+    images = rng.integers(0, 256, (rows, 2 * FEATURES), dtype=np.uint8)[:, ::2]
+
+    def trained(x, y):
+        fastnn.manual_seed(0)
+        model = nn.Linear(FEATURES, CLASSES)
+        opt = optim.Adam(model.parameters())
+        step, order = fastnn.compile_training(model, "cross_entropy", opt), np.random.default_rng(1)
+        schedule = optim.lr_scheduler.OneCycleLR(opt, max_lr=0.1, total_steps=300)
+        losses = [step.run_epoch(x, y, batch_size, order, scheduler=schedule) for _ in range(3)]
+        return [*losses, step(x[:5], y[:5]), model.weight.data.tobytes()]
+
+    for given in (x, images):
+        kept = given.astype(np.float32) if given is x else np.ascontiguousarray(given)
+        for found, expected in zip(trained(given, labels), trained(kept, labels.astype(np.int64)), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_inputs_of_any_integer_dtype_are_indices():
+    fastnn.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(50, 4), nn.Flatten(), nn.Linear(12, CLASSES))
+    x = np.random.default_rng(0).integers(0, 50, (50, 3))
+    step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.0))
+    expected = step.run_epoch(x, LABELS, 20)
+    for dtype in (np.int16, np.uint16, np.uint32, ">i4"):
+        np.testing.assert_array_equal(step.run_epoch(x.astype(dtype), LABELS.astype(dtype), 20), expected)
+        with pytest.raises((ArgumentError, LabelError), match="between 0 and 49, got 60"):
+            step.run_epoch(np.full_like(x, 60).astype(dtype), LABELS, 20)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((50, FEATURES), complex), np.full((50, FEATURES), "a"), np.zeros((50, FEATURES), "M8[s]")])
+def test_what_is_no_number_is_refused(wrong):
+    model, opt = build(mlp, "sgd", np.float32)
+    with pytest.raises(DTypeError, match="input must"):
+        fastnn.compile_training(model, "cross_entropy", opt).run_epoch(wrong, LABELS, 20)
 
 
 def test_a_wrong_target_is_named_by_its_place_among_all_rows():

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -399,6 +400,31 @@ def test_a_second_ctrl_c_does_not_wait(digits):
     trainer = Trainer(classifier(), loss=Interrupting(times=2), compiled=False)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(*digits[0], epochs=3, batch_size=500)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_map_of_float16_and_its_labels_are_never_converted_as_a_whole(compiled, tmp_path):
+    rows, features = 40_000, 50
+    rng = np.random.default_rng(0)
+    rng.normal(size=(rows, features)).astype(np.float16).tofile(tmp_path / "x")
+    rng.integers(0, 3, rows).astype(np.int32).tofile(tmp_path / "y")
+    x = np.memmap(tmp_path / "x", np.float16, "r", shape=(rows, features))
+    y = np.memmap(tmp_path / "y", np.int32, "r", shape=(rows,))
+
+    def fit(x, y):
+        fastnn.manual_seed(0)
+        with fastnn.use_backend("numba"):
+            trainer = Trainer(nn.Linear(features, 3), optimizer="sgd", metrics=["accuracy"], compiled=compiled)
+            trainer.fit(x[:2000], y[:2000], batch_size=1000)
+            tracemalloc.start()
+            history = trainer.fit(x, y, epochs=2, batch_size=1000, validation_data=(x[:5000], y[:5000]))
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        return [history[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")], most
+
+    found, most = fit(x, y)
+    assert found == fit(x.astype(np.float32), y.astype(np.int64))[0]
+    assert most < 4 * x.size
 
 
 def test_training_works_in_other_threads_than_the_main_one(digits):
