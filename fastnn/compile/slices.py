@@ -74,7 +74,7 @@ class Slices(NamedTuple):
             operands[self.counted] += start * self.units[0]
         return Instruction(self.instruction.kernel, tuple(operands))
 
-    def place(self, operand: int) -> tuple[int, int, int] | None:
+    def place(self, operand: int) -> tuple[int, int | Fraction, int] | None:
         """Where the first example's rows of an operand lie, how far it is to the next one's, and where all end.
 
         Operands that agree in this are cut alike. None if the rows of one example lie among those of others.
@@ -82,9 +82,9 @@ class Slices(NamedTuple):
         x, units = self.instruction.operands[operand], self.units[operand]
         if not units or not x.size or not x.strides[self.axis]:
             return None
-        distance = ceil(units) * x.strides[self.axis]
-        low, high = extent(x[(*(slice(None),) * self.axis, slice(ceil(units)))])
-        return (low, distance, low + x.shape[self.axis] // units * distance) if high - low <= distance else None
+        rows, step = ceil(units), x.strides[self.axis]
+        low, high = extent(x[(*(slice(None),) * self.axis, slice(rows))])
+        return (low, units * step, low + x.shape[self.axis] * step) if high - low <= rows * step else None
 
     @property
     def apart(self) -> bool:

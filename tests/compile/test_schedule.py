@@ -211,7 +211,7 @@ def test_normalisation_of_channels_makes_workers_wait_for_its_sums_only():
 
 def test_what_needs_other_rows_of_a_large_product_is_not_done_piece_by_piece_with_it():
     c, a, b, y = array(1, 256, 256), array(1, 256, 16), array(1, 16, 256), array(256, 256)
-    product = Instruction("gemm", (c, a, b, c, c, 1.0, 0.0, 0))
+    product = Instruction("gemm", (c, array(1, 0), a, b, c, c, 1.0, 0.0, 0))
     rows_alone = divide([product, Instruction("exp", (y, c[0]))], 256, 2)
     assert rows_alone.marks == ["|/", " /"]
     columns = divide([product, Instruction("exp", (y, c[0].T))], 256, 2)
@@ -221,6 +221,16 @@ def test_what_needs_other_rows_of_a_large_product_is_not_done_piece_by_piece_wit
     assert over_its_right_side.marks[1].startswith("|")
     for division in (rows_alone, columns, over_its_right_side):
         assert_free_of_conflicts(division.workers)
+
+
+def test_a_row_for_several_examples_is_no_place_of_a_single_one():
+    dx, dy, x, dweights = array(64, 32), array(64, 32), array(64, 32), array(64, 32)
+    weight, rstd = array(32), array(64)
+    reading = Instruction("add", (array(64, 32), dweights, x))
+    sums = Instruction("rms_norm_grad", (dx, dweights[:4], dy, x, weight, rstd, 16))  # over what has just been read
+    division = divide([reading, sums], 64, 2)
+    assert division.marks == ["|/", "|/"]
+    assert_free_of_conflicts(division.workers)
 
 
 @pytest.mark.parametrize(("batch", "width"), [(9, 1904), (256, 700)])
@@ -235,6 +245,7 @@ def test_large_normalised_nets_are_the_same_for_any_number_of_threads(batch, wid
         step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1), clip_norm=1.0)
         with fastnn.use_backend(backend), fastnn.threads(threads):
             losses = step(x, y), step(x, y)
+            assert_free_of_conflicts(divide(step.program.program.instructions, batch, threads).workers)
             return [losses, fastnn.compile_inference(model)(x), *(p.numpy() for p in model.parameters())]
 
     reference, one, *others = trained("numpy", 1), *(trained("numba", n) for n in (1, 2, 4))

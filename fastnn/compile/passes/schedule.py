@@ -8,6 +8,7 @@ A large weight gradient and the update behind it are cut by rows alike and done 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -27,7 +28,7 @@ PIECE_BYTES = 128 << 10  # of a gradient, between which and its update nothing e
 LEAST_RUN = 512  # items of an update that repay an instruction of their own
 LEFT_BYTES = 512 << 10  # of a product's right side that is read again for each piece of the result
 
-Owner = tuple[int, ...]  # accesses of equal owners are made by the same worker
+Owner = tuple[int | Fraction, ...]  # accesses of equal owners are made by the same worker
 ANYBODY: Owner = ()  # but for these: they may be made by any
 EVERYBODY: Owner = (-1,)  # by each worker, each on its own
 
