@@ -351,11 +351,11 @@ def to_array(data: Any, dtype: Any = None, name: str = "data") -> Array:
         dtype = one_of(DTYPES, dtype)
         if array.dtype.kind not in "biuf":
             raise DTypeError(f"{name} must be numbers, got an array of dtype {array.dtype}")
+        if isinstance(data, Unfilled) and array.dtype != dtype:
+            no_values("conversion to another dtype")
         array = array.astype(dtype, copy=False)
     if array.dtype not in DTYPES:
         raise DTypeError(f"{name} must have one of the dtypes {', '.join(map(str, DTYPES))}, got {array.dtype}")
-    if isinstance(data, Unfilled) and array is not data.memory:
-        no_values("conversion to another dtype")
     return array
 
 
