@@ -15,7 +15,7 @@ from ._compiler import subroutine
 from ._simd import I32, I64, LLVM_ITEMS, Mover, V, constant, gather, maximum, shuffle, splat, where
 
 
-def _within(b: ir.IRBuilder, first: ir.Value, step: ir.Value, size: ir.Value, lanes: int) -> ir.Value:
+def within(b: ir.IRBuilder, first: ir.Value, step: ir.Value, size: ir.Value, lanes: int) -> ir.Value:
     """In which lanes first + lane step is one of `size` positions."""
     order = ir.Constant(ir.VectorType(I32, lanes), [I32(i) for i in range(lanes)])
     start, step, size = (splat(b, b.trunc(value, I32), lanes) for value in (first, step, size))
@@ -39,7 +39,7 @@ class _Mover(Mover):
         if not known:
             order = ir.Constant(ir.VectorType(I64, self.lanes), [I64(i) for i in range(self.lanes)])
             shifts = b.mul(order, splat(b, b.mul(step, I64(self.bytes)), self.lanes))
-            mask = _within(b, first, step, width, self.lanes)
+            mask = within(b, first, step, width, self.lanes)
 
             def gathered(shift: ir.Value) -> ir.Value:
                 places = b.add(splat(b, b.add(base, shift), self.lanes), shifts)
@@ -47,7 +47,7 @@ class _Mover(Mover):
                 return gather(b, pointers, mask, self.nothing).value
 
             return gathered
-        masks = [_within(b, b.add(first, I64(k * self.lanes)), I64(1), width, self.lanes) for k in range(known)]
+        masks = [within(b, b.add(first, I64(k * self.lanes)), I64(1), width, self.lanes) for k in range(known)]
 
         def strided(shift: ir.Value) -> ir.Value:
             starts = [b.add(b.add(base, shift), I64(k * self.lanes * self.bytes)) for k in range(known)]

@@ -24,6 +24,7 @@ NUMBA_FILES = [
     "memory",
     "pack",
     "pixels",
+    "places",
     "rows",
     "shares",
     "shifts",
@@ -31,6 +32,7 @@ NUMBA_FILES = [
     "spans",
     "taps",
     "tile",
+    "winograd",
 ]
 NUMBA = {f"kernels/_{name}.py" for name in NUMBA_FILES}
 LLVMLITE = NUMBA | {f"kernels/_{name}.py" for name in ("builtin", "codegen", "host", "math", "nest")}

@@ -49,11 +49,18 @@ def _convolution_weight_grad(instruction: Instruction) -> int:
     return int(2 * dy.size * math.prod(dweight.shape[1:]))
 
 
+def _winograd(instruction: Instruction) -> int:
+    y, _, u = instruction.operands[:3]
+    tiles = len(y) * math.ceil(y.shape[2] / 2) * math.ceil(y.shape[3] / 2)
+    return int(2 * tiles * u.size)
+
+
 FLOPS = {
     "gemm": _gemm,
     "conv2d": _convolution,
     "conv2d_input_grad": _convolution_input_grad,
     "conv2d_weight_grad": _convolution_weight_grad,
+    "winograd_conv2d": _winograd,
 }  # kernels whose arithmetic outgrows their traffic
 
 

@@ -22,6 +22,8 @@ from .passes import (
     remove_dead_code,
     reuse_in_place,
     scheduled,
+    transform_constant_convolutions,
+    transform_convolutions,
     update_behind_gradients,
 )
 from .passes.memory_plan import Bytes
@@ -33,6 +35,7 @@ PASSES: tuple[Callable[[Recording], None], ...] = (
     join_softmax_and_loss,
     fuse,
     join_bias_sums,
+    transform_convolutions,
     update_behind_gradients,
     postpone_sums,
     reuse_in_place,
@@ -42,6 +45,7 @@ INFERENCE_PASSES: tuple[Callable[[Recording], None], ...] = (
     fold_constants,
     forward_copies,
     fuse,
+    transform_constant_convolutions,
     reuse_in_place,
     pack_weights,
 )

@@ -22,7 +22,7 @@ ROWS = {
     **dict.fromkeys(("layer_norm", "layer_norm_grad", "layer_norm_grad_add", "rms_norm", "rms_norm_grad"), "N"),
     **dict.fromkeys(("plane_moments", "plane_slopes", "batch_norm", "batch_norm_input_grad", "batch_norm_inference_grad"), "N"),
     **dict.fromkeys(("cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "target_weight", "embedding"), "N"),
-    **dict.fromkeys(("conv2d", "conv2d_input_grad"), "N"),
+    **dict.fromkeys(("conv2d", "conv2d_input_grad", "winograd_conv2d"), "N"),
     **dict.fromkeys(("resample", "resample_grad"), "O"),
     **dict.fromkeys(("random_crop", "random_flip", "cutout"), "N"),
     **dict.fromkeys(("max_pool2d", "largest_of_windows", "adaptive_max_pool2d", "put_indices", "take_indices"), "P"),

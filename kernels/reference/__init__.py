@@ -23,6 +23,7 @@ from . import (
     random,
     reductions,
     softmax,
+    winograd,
 )
 
 FAMILIES = (
@@ -40,6 +41,7 @@ FAMILIES = (
     random,
     matmul,
     convolution,
+    winograd,
     images,
     pooling,
     augmentation,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction, _host
 
+from fastnn.compile.constants import Constants
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
     forward_copies,
@@ -14,6 +15,8 @@ from fastnn.compile.passes import (
     plan_memory,
     remove_dead_code,
     reuse_in_place,
+    transform_constant_convolutions,
+    transform_convolutions,
     update_behind_gradients,
 )
 from fastnn.compile.passes.memory_plan import assign_offsets, lifetimes
@@ -470,3 +473,73 @@ def test_weights_that_the_program_computes_stay_as_they_are():
     r.append("gemm", y, array(1, 0), x, weight, y, y, 1.0, 0.0, 0)
     pack_weights(r)
     assert r.instructions[1].operands[3] is weight
+
+
+def convolution(dtype=np.float32, I=16, O=24, size=12, kernel=3, pad=1, batch=4, stride=1):
+    rng = np.random.default_rng(0)
+    out = (size + 2 * pad - kernel) // stride + 1
+    shapes = (batch, O, out, out), (batch, I, size, size), (O, I, kernel, kernel), (O,)
+    y, x, weight, bias = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+    return y, x, weight, bias, (stride, stride, pad, pad, 1, 1, 1)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_convolutions_that_repay_it_go_by_winograd(constant):
+    y, x, weight, bias, steps = convolution()
+    dx, dy = np.empty_like(x), np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
+    r = Recording(inputs=[x, dy], outputs=[y, dx], state=[weight, bias])
+    r.append("conv2d", y, x, weight, bias, x, *steps, CONVOLUTION_EPILOGUES.index("relu"))
+    r.append("conv2d_input_grad", dx, dy, weight, x, *steps, CONVOLUTION_EPILOGUES.index("add"))
+    results = []
+    for _ in range(2):
+        for i in r.instructions:
+            KERNELS[i.kernel].twin(*i.operands)
+        results.append((y.copy(), dx.copy()))
+        (transform_constant_convolutions if constant else transform_convolutions)(r)
+    for got, wanted in zip(results[1], results[0], strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+    transforms = ["winograd_weight", "winograd_weight_back"] if not constant else []
+    assert [k for k in kernels(r) if k != "winograd_conv2d"] == transforms
+    assert kernels(r).count("winograd_conv2d") == 2
+
+
+def test_weights_that_do_not_change_are_transformed_once_for_all_programs():
+    _, _, weight, bias, steps = convolution()
+    constants = Constants([weight, bias])
+    found = []
+    for batch in (4, 8):
+        y, x, *_ = convolution(batch=batch)
+        r = Recording(inputs=[x], outputs=[y], state=[weight, bias], constants=constants)
+        r.append("conv2d", y, x, weight, bias, x, *steps, 0)
+        transform_constant_convolutions(r)
+        found.append(r.instructions[0].operands[2])
+    assert found[0] is found[1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dtype": np.float64},
+        {"I": 8},
+        {"O": 8},
+        {"I": 512},
+        {"kernel": 5},
+        {"kernel": 1},
+        {"stride": 2},
+        {"batch": 1},  # too few tiles for a transform of the weights
+        {"size": 3, "batch": 40},  # tiles of which 7 of 16 results are not wanted
+    ],
+    ids=str,
+)
+def test_convolutions_that_do_not_repay_it_stay_sums_of_products(other):
+    y, x, weight, bias, steps = convolution(**other)
+    r = Recording(inputs=[x], outputs=[y], state=[weight, bias])
+    r.append("conv2d", y, x, weight, bias, x, *steps, 0)
+    transform_convolutions(r)
+    assert kernels(r) == ["conv2d"]
+    r = Recording(inputs=[x], outputs=[y], state=[weight, bias])
+    dilated, grouped = (1, 1, 1, 1, 2, 2, 1), (1, 1, 1, 1, 1, 1, 2)
+    for steps in (dilated, grouped):
+        r.append("conv2d", *convolution()[:4], x, *steps, 0)
+    transform_convolutions(r)
+    assert kernels(r) == ["conv2d", "conv2d"]

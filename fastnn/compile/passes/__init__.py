@@ -12,6 +12,7 @@ from .postpone import postpone_sums
 from .schedule import scheduled
 from .softmax_loss import join_softmax_and_loss
 from .updates import update_behind_gradients
+from .winograd import transform_constant_convolutions, transform_convolutions
 
 __all__ = [
     "fold_constants",
@@ -25,5 +26,7 @@ __all__ = [
     "remove_dead_code",
     "reuse_in_place",
     "scheduled",
+    "transform_constant_convolutions",
+    "transform_convolutions",
     "update_behind_gradients",
 ]

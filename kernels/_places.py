@@ -1,0 +1,137 @@
+"""The micro-kernel of Winograd's convolutions: for each place in a tile, output channels by neighbouring tiles, summed over input channels.
+
+All places are one call: each has so few channels to sum over that a call of its own would take a fifth of its time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing.templates import signature
+from numba.extending import intrinsic
+
+from ._compiler import subroutine
+from ._host import NV
+from ._simd import I64, LLVM_ITEMS, register, splat
+from ._taps import MOST_ROWS
+from ._tile import _Tile
+
+PLACES = 16
+NAMES = ("c", "c_row", "c_place", "weight", "weight_row", "weight_place", "tiles", "tiles_place", "starts", "channels")
+
+
+class _PlaceTile(_Tile):
+    """Emits `rows` channels by `vectors` registers of tiles, for all places."""
+
+    def __init__(self, b: ir.IRBuilder, item: ir.Type, rows: int, vectors: int) -> None:
+        super().__init__(b, item, rows, vectors, False)
+
+    def emit(self, operands: dict[str, ir.Value]) -> None:
+        b = self.b
+        with cgutils.for_range(b, I64(PLACES), intp=I64) as place:
+            at = {name: b.add(operands[name], b.mul(place.index, operands[f"{name}_place"])) for name in ("c", "weight", "tiles")}
+            places = [
+                b.add(row, I64(v * self.vector.count * self.bytes))
+                for row in self._beneath(at["c"], operands["c_row"])
+                for v in range(self.vectors)
+            ]
+            starts = self._starts(b.add(operands["starts"], b.mul(place.index, I64(MOST_ROWS * self.bytes))), operands["starts"], places)
+            for value, to in zip(self._sums(at, operands, starts), places, strict=True):
+                self.store(value, to)
+
+    def _beneath(self, first: ir.Value, row: ir.Value) -> list[ir.Value]:
+        """The addresses of rows, each made from the one before: multiples of `row` would take a register each."""
+        byte = ir.IntType(8).as_pointer()
+        pointers = [self.b.inttoptr(first, byte)]
+        for _ in range(1, self.rows):
+            pointers.append(self.b.gep(pointers[-1], [row]))
+        return [self.b.ptrtoint(p, I64) for p in pointers]
+
+    def _starts(self, starts: ir.Value, given: ir.Value, places: list[ir.Value]) -> list[ir.Value]:
+        """What sums begin from: a number for each row, or, where these have no address, what is there already."""
+        b = self.b
+        with b.if_else(b.icmp_signed("==", given, I64(0))) as (held, fresh):
+            with held:
+                before, from_held = [self.load(at) for at in places], b.block
+            with fresh:
+                numbers = [b.load(self.at(b.add(starts, I64(i * self.bytes)), self.item)) for i in range(self.rows)]
+                spread, from_fresh = [splat(b, x, self.vector.count) for x in numbers], b.block
+        found = []
+        for i, value in enumerate(before):
+            phi = b.phi(self.vector)
+            phi.add_incoming(value, from_held)
+            phi.add_incoming(spread[i // self.vectors], from_fresh)
+            found.append(phi)
+        return found
+
+    def _sums(self, at: dict[str, ir.Value], operands: dict[str, ir.Value], starts: list[ir.Value]) -> list[ir.Value]:
+        """The loop over channels."""
+        b = self.b
+        head, body, done = (b.append_basic_block(name) for name in ("channels", "channel", "channels_done"))
+        entry = b.block
+        b.branch(head)
+        b.position_at_end(head)
+        left, weight, tiles = (b.phi(I64) for _ in range(3))
+        sums = [b.phi(self.vector) for _ in starts]
+        b.cbranch(b.icmp_signed(">", left, I64(0)), body, done)
+        b.position_at_end(body)
+        results = self._step(self._beneath(weight, operands["weight_row"]), tiles, [None] * self.vectors, sums)
+        width = NV * self.vector.count * self.bytes
+        before = [operands["channels"], at["weight"], at["tiles"], *starts]
+        after = [b.sub(left, I64(1)), b.add(weight, I64(self.bytes)), b.add(tiles, I64(width)), *results]
+        for phi, first, further in zip([left, weight, tiles, *sums], before, after, strict=True):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(further, body)
+        b.branch(head)
+        b.position_at_end(done)
+        return sums
+
+
+@intrinsic
+def _place_tile(typingctx: Any, c: Any, c_row: Any, c_place: Any, weight: Any, weight_row: Any, weight_place: Any, tiles: Any,
+                tiles_place: Any, starts: Any, channels: Any, rows: Any, cols: Any, like: Any) -> Any:  # fmt: skip
+    item = LLVM_ITEMS[like]
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        *operands, rows, cols, _ = values
+        done = builder.append_basic_block("places_done")
+        lanes = register(item)[1].count
+        widths = [builder.append_basic_block(f"vectors_{v}") for v in range(1, NV + 1)]
+        switch = builder.switch(builder.sdiv(builder.add(cols, I64(lanes - 1)), I64(lanes)), widths[-1])
+        for vectors, block in enumerate(widths, start=1):
+            switch.add_case(I64(vectors), block)
+            builder.position_at_end(block)
+            heights = builder.switch(rows, done)
+            for height in range(1, MOST_ROWS + 1):
+                tile = builder.append_basic_block(f"places_{height}x{vectors}")
+                heights.add_case(I64(height), tile)
+                builder.position_at_end(tile)
+                builder.call(_function(builder.module, item, height, vectors), operands)
+                builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature(types.none, *[types.int64] * (len(NAMES) + 2), like), emit
+
+
+def _function(module: ir.Module, item: ir.Type, rows: int, vectors: int) -> ir.Function:
+    """A tile as a function of its own, as in `_taps`."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(NAMES)), f"places_{rows}x{vectors}")
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block())
+    _PlaceTile(builder, item, rows, vectors).emit(dict(zip(NAMES, function.args, strict=True)))
+    builder.ret_void()
+    return function
+
+
+@subroutine
+def place_tile(c, c_row, c_place, weight, weight_row, weight_place, tiles, tiles_place, starts, channels, rows, cols, like):
+    """c[p] = starts[p] + the sum over channels k of weight[p, :, k] x tiles[p, k] for places p < PLACES and rows <= MOST_ROWS.
+
+    Addresses and strides in bytes; registers of c are written as a whole. Items of a weight's row lie side by side, and so do channels of
+    the tiles, each NV registers wide. starts: address of MOST_ROWS numbers for each place, or 0: c is added to.
+    """
+    _place_tile(c, c_row, c_place, weight, weight_row, weight_place, tiles, tiles_place, starts, channels, rows, cols, like)
