@@ -7,6 +7,7 @@ multiplication", section 4). Edges are handled by shorter tiles and by masked la
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -26,34 +27,91 @@ AHEAD = 16  # rows of B that are asked for before they are copied: the time of t
 class _Tile(Mover):
     """Emits one tile of `rows` x `vectors`; with `masked`, only the first `cols` lanes of its last vector exist."""
 
-    def __init__(self, b: ir.IRBuilder, item: ir.Type, rows: int, vectors: int, masked: bool) -> None:
+    def __init__(
+        self, b: ir.IRBuilder, item: ir.Type, rows: int, vectors: int, masked: bool, finishes: Sequence[Callable[[V, V], V]] = ()
+    ) -> None:
         super().__init__(b, item)
-        self.rows, self.vectors, self.masked = rows, vectors, masked
+        self.rows, self.vectors, self.masked, self.finishes = rows, vectors, masked, finishes
 
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b, lanes = self.b, self.vector.count
         masks: list[ir.Value | None] = [None] * self.vectors
         if self.masked:
             masks[-1] = lanes_below(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
-        bases, targets = self._rows(operands, "base"), self._rows(operands, "c")
+        targets = self._rows(operands, "c")
         for target in targets:
             prefetch(b, self.at(target, self.item), write=True)
-        totals = self._products(operands, masks)
-        offsets = [I64(v * lanes * self.bytes) for v in range(self.vectors)]
-        places = [b.add(target, offset) for target in targets for offset in offsets]
-        alpha, beta, least = (V(b, splat(b, operands[name], lanes)) for name in ("alpha", "beta", "least"))
+        if self.finishes:
+            with b.if_then(b.icmp_signed("!=", operands["finish"], I64(0))):
+                for beside in self._beside_each(self._rows(operands, "extra")):
+                    prefetch(b, self.at(beside, self.item))
+        results = self._with_base(operands, masks, self._products(operands, masks))
+        self._finish(operands, masks, self._beside_each(targets), results)
 
-        def store(results: list[V]) -> None:
-            for n, (result, place) in enumerate(zip(results, places, strict=True)):
-                self.store(where(result < least, least, result).value, place, masks[n % self.vectors])
+    def _beside_each(self, rows: list[ir.Value]) -> list[ir.Value]:
+        """The addresses of a tile's vectors, row after row."""
+        offsets = [I64(v * self.vector.count * self.bytes) for v in range(self.vectors)]
+        return [self.b.add(row, offset) for row in rows for offset in offsets]
 
-        with b.if_else(b.fcmp_ordered("==", operands["beta"], ir.Constant(self.item, 0.0))) as (fresh, added):
-            with fresh:
-                store([alpha * V(b, total) for total in totals])
-            with added:
-                beneath = [self.load(b.add(base, offset), masks[v]) for base in bases for v, offset in enumerate(offsets)]
-                results = [fma(V(b, x), beta, alpha * V(b, total)) for x, total in zip(beneath, totals, strict=True)]
-                store(results)  # after all loads: the last two rows may be one
+    def _read(self, operands: dict[str, ir.Value], name: str, masks: list[ir.Value | None]) -> list[V]:
+        """A tile of a matrix."""
+        places = self._beside_each(self._rows(operands, name))
+        return [V(self.b, self.load(place, masks[n % self.vectors])) for n, place in enumerate(places)]
+
+    def _with_base(self, operands: dict[str, ir.Value], masks: list[ir.Value | None], totals: list[ir.Value]) -> list[V]:
+        """alpha times the totals plus beta times the base. An alpha of 1 takes no products, which would keep the multipliers busy."""
+        b, zero, one = self.b, ir.Constant(self.item, 0.0), ir.Constant(self.item, 1.0)
+        alpha, beta = (V(b, splat(b, operands[name], self.vector.count)) for name in ("alpha", "beta"))
+        unit, alone = b.fcmp_ordered("==", operands["alpha"], one), b.fcmp_ordered("==", operands["beta"], zero)
+        sums = [V(b, total) for total in totals]
+        scaled = self._chosen(unit, sums, lambda: [alpha * total for total in sums])
+
+        def added() -> list[V]:
+            beneath = self._read(operands, "base", masks)
+            return [fma(y, beta, x) for x, y in zip(scaled, beneath, strict=True)]
+
+        return self._chosen(alone, scaled, added)
+
+    def _chosen(self, condition: ir.Value, kept: list[V], otherwise: Callable[[], list[V]]) -> list[V]:
+        """Some vectors as they are if a condition holds, else what takes their place."""
+        b = self.b
+        before, changing, after = b.block, b.append_basic_block("changing"), b.append_basic_block("changed")
+        b.cbranch(condition, after, changing)
+        b.position_at_end(changing)
+        others = otherwise()
+        last = b.block
+        b.branch(after)
+        b.position_at_end(after)
+        phis = [b.phi(self.vector) for _ in kept]
+        for phi, x, y in zip(phis, kept, others, strict=True):
+            phi.add_incoming(x.value, before)
+            phi.add_incoming(y.value, last)
+        return [V(b, phi) for phi in phis]
+
+    def _finish(self, operands: dict[str, ir.Value], masks: list[ir.Value | None], places: list[ir.Value], results: list[V]) -> None:
+        """Apply the formula asked for and what is least, and store."""
+        b = self.b
+        least = V(b, splat(b, operands["least"], self.vector.count))
+
+        def store(values: list[V]) -> None:  # after all loads: the last two rows may be one
+            for n, (value, place) in enumerate(zip(values, places, strict=True)):
+                self.store(where(value < least, least, value).value, place, masks[n % self.vectors])
+
+        if not self.finishes:
+            store(results)
+            return
+        done, plain = b.append_basic_block("finished"), b.append_basic_block("plain")
+        switch = b.switch(operands["finish"], plain)
+        for number, formula in enumerate(self.finishes):
+            block = b.append_basic_block("finish")
+            switch.add_case(I64(number + 1), block)
+            b.position_at_end(block)
+            store([formula(x, extra) for x, extra in zip(results, self._read(operands, "extra", masks), strict=True)])
+            b.branch(done)
+        b.position_at_end(plain)
+        store(results)
+        b.branch(done)
+        b.position_at_end(done)
 
     def _rows(self, operands: dict[str, ir.Value], name: str) -> list[ir.Value]:
         """The addresses of a matrix's rows; of an odd number of rows the last stands for two."""
@@ -115,49 +173,55 @@ class _Tile(Mover):
         return [self.b.add(right, I64(v * self.vector.count * self.bytes)) for v in range(self.vectors)]
 
 
-NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "depth", "rows", "cols", "alpha", "beta", "least")
+NAMES = ("a", "a_row", "a_col", "b", "b_row", "c", "c_row", "base", "base_row", "extra", "extra_row", "depth", "rows", "cols", "alpha",
+         "beta", "least", "finish")  # fmt: skip
 CARRIED = ("from", "from_row", "from_panel", "to", "to_panel")
 
 
-@intrinsic
-def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: Any, c_row: Any, base: Any, base_row: Any, depth: Any,
-         rows: Any, cols: Any, alpha: Any, beta: Any, least: Any, source: Any, source_row: Any, source_panel: Any,
-         target: Any, target_panel: Any) -> Any:  # fmt: skip
-    """c = max(alpha a b + beta base, least) for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR.
+def tile_with(*finishes: Callable[[V, V], V]) -> Any:
+    """The tile that can apply any of some formulas to its results and what lies beside them, while they are in registers."""
 
-    a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c and base: (rows, cols) contiguous rows. With a `target` other than 0,
-    the tile is a whole one and also copies depth / (GROUP NV) rows of `source` there, of GROUP panels side by side.
-    """
-    item = LLVM_ITEMS[alpha]
-    sig = signature(types.none, *[types.int64] * 12, alpha, alpha, alpha, *[types.int64] * 5)
+    def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: Any, c_row: Any, base: Any, base_row: Any, extra: Any,
+             extra_row: Any, depth: Any, rows: Any, cols: Any, alpha: Any, beta: Any, least: Any, finish: Any, source: Any, source_row: Any,
+             source_panel: Any, target: Any, target_panel: Any) -> Any:  # fmt: skip
+        """c = max(f(alpha a b + beta base, extra), least) for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR.
 
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        operands = dict(zip(NAMES, values, strict=False))
-        carried = dict(zip(CARRIED, values[len(NAMES) :], strict=True))
-        done = builder.append_basic_block("tile_done")
-        lanes = register(item)[1].count
-        with builder.if_then(builder.icmp_signed("!=", carried["to"], I64(0))):
-            _Tile(builder, item, tile_rows(), NV, False).emit(operands | carried)
-            builder.branch(done)
-        half = builder.ashr(builder.add(operands["rows"], I64(1)), I64(1))
-        # whole tiles, then those whose last vector is cut off, the more vectors the earlier
-        for vectors, masked, fewest in ((NV, False, NV * lanes), *((v, True, (v - 1) * lanes + 1) for v in range(NV, 0, -1))):
-            chosen, following = (builder.append_basic_block(name) for name in (f"tile_{vectors}", "tile_narrower"))
-            builder.cbranch(builder.icmp_signed(">=", operands["cols"], I64(fewest)), chosen, following)
-            builder.position_at_end(chosen)
-            switch = builder.switch(half, done)
-            for count in range(2, tile_rows() + 1, 2):
-                block = builder.append_basic_block(f"tile_{count}x{vectors}")
-                switch.add_case(I64(count // 2), block)
-                builder.position_at_end(block)
-                _Tile(builder, item, count, vectors, masked).emit(operands)
+        a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c, base and extra: (rows, cols) contiguous rows. f is the formula
+        number `finish`, counted from 1, for tiles of all NR columns; with 0 there is none. With a `target` other than 0, the tile is a
+        whole one and also copies depth / (GROUP NV) rows of `source` there, of GROUP panels side by side.
+        """
+        item = LLVM_ITEMS[alpha]
+        sig = signature(types.none, *[types.int64] * 14, alpha, alpha, alpha, *[types.int64] * 6)
+
+        def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+            operands = dict(zip(NAMES, values, strict=False))
+            carried = dict(zip(CARRIED, values[len(NAMES) :], strict=True))
+            done = builder.append_basic_block("tile_done")
+            lanes = register(item)[1].count
+            with builder.if_then(builder.icmp_signed("!=", carried["to"], I64(0))):
+                _Tile(builder, item, tile_rows(), NV, False, finishes).emit(operands | carried)
                 builder.branch(done)
-            builder.position_at_end(following)
-        builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
+            half = builder.ashr(builder.add(operands["rows"], I64(1)), I64(1))
+            # whole tiles, then those whose last vector is cut off, the more vectors the earlier
+            for vectors, masked, fewest in ((NV, False, NV * lanes), *((v, True, (v - 1) * lanes + 1) for v in range(NV, 0, -1))):
+                chosen, following = (builder.append_basic_block(name) for name in (f"tile_{vectors}", "tile_narrower"))
+                builder.cbranch(builder.icmp_signed(">=", operands["cols"], I64(fewest)), chosen, following)
+                builder.position_at_end(chosen)
+                switch = builder.switch(half, done)
+                for count in range(2, tile_rows() + 1, 2):
+                    block = builder.append_basic_block(f"tile_{count}x{vectors}")
+                    switch.add_case(I64(count // 2), block)
+                    builder.position_at_end(block)
+                    _Tile(builder, item, count, vectors, masked, () if masked else finishes).emit(operands)
+                    builder.branch(done)
+                builder.position_at_end(following)
+            builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
 
-    return sig, emit
+        return sig, emit
+
+    return intrinsic(tile)
 
 
 @intrinsic

@@ -18,13 +18,16 @@ from .._memory import address, matrix_at, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
 from .._shares import share_columns
 from .._simd import width
-from .._tile import GROUP, copy_row, tile
+from .._tile import GROUP, copy_row, tile_with
 from ..reference.matmul import EPILOGUES
+from . import activations, elementwise
 from .reductions import columns_total
 from .softmax import total
 
 MR = tile_rows()
-RELU = EPILOGUES.index("relu")  # the epilogue that tiles apply to what is still in registers
+# The epilogues that tiles apply to what is still in registers.
+RELU, ADD, ADD_RELU, RELU_GRAD, TANH_GRAD = (EPILOGUES.index(name) for name in ("relu", "add", "add_relu", "relu_grad", "tanh_grad"))
+tile = tile_with(elementwise.add, activations.relu_grad, activations.tanh_grad)
 KC_BYTES, A_BLOCK_BYTES, IN_CACHE, PANELS_IN_CACHE, ROW_BYTES = _host.blocking()
 B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
 SLACK = 4096  # what the last panel of a block is overrun by
@@ -112,6 +115,12 @@ def row_sums(sums, low, high, a, a_row, a_col, K):
                 for k in range(K):
                     sum += peek(a + i * a_row + k * a_col, sums.dtype.type(0))
                 sums[i] = sum
+
+
+@inlined
+def finish_of(number):
+    """Which of its formulas, counted from 1, a tile applies for an epilogue; 0 for none."""
+    return 1 if number in (ADD, ADD_RELU) else 2 if number == RELU_GRAD else 3 if number == TANH_GRAD else 0
 
 
 @inlined
@@ -255,7 +264,8 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
         for kk in range(0, 0 if vector or inner else max(K, 1), KC):
             depth = min(KC, K - kk)
             last = kk + depth == K
-            least = c.dtype.type(0 if last and number == RELU else -np.inf)
+            finish = finish_of(number) if last and N % NR == 0 and not flipped else 0
+            least = c.dtype.type(0 if last and (number == RELU or (number == ADD_RELU and finish != 0)) else -np.inf)
             base_now, base_row_now, base_panel_now, beta_now = base_at, base_row, base_panel, beta
             if kk > 0:
                 base_now, base_row_now, base_panel_now, beta_now = c_at, c_row, c_panel, one
@@ -296,17 +306,19 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                                 a_now, a_row_now, a_col_now = at, item, PR * item
                             place = c_at + i * c_row + j // NR * c_panel
                             beneath = base_now + i * base_row_now + j // NR * base_panel_now
+                            beside = extra_at + i * extra_row + j // NR * extra_panel
                             portion = depth // (GROUP * NV)
                             touched = (depth + GROUP * NV - 1) // (GROUP * NV)  # of the last row perhaps a part only
                             carries = spare != 0 and rows == MR and carried + touched <= depth
-                            tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, depth, rows, cols,
-                                 alpha, beta_now, least, source + GROUP * b_panel + carried * b_row, b_row, b_panel,
+                            tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, beside, extra_row,
+                                 depth, rows, cols, alpha, beta_now, least, finish,
+                                 source + GROUP * b_panel + carried * b_row, b_row, b_panel,
                                  spare + carried * NR * item if carries else 0, panel)  # fmt: skip
                             if carries:
                                 carried += portion
                             at += depth * PR * item
                             i += rows
-                        if last and number != 0 and number != RELU and not flipped:
+                        if last and number != 0 and number != RELU and finish == 0 and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
                             finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols)
                     if spare != 0:

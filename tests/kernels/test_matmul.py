@@ -220,6 +220,23 @@ def test_epilogues_are_applied_once_to_every_item(epilogue, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("epilogue", range(1, len(EPILOGUES)), ids=EPILOGUES[1:])
+def test_an_epilogue_gives_the_bits_of_its_kernel_wherever_it_is_applied(epilogue, dtype):
+    rng = np.random.default_rng(epilogue)
+    numbers = np.atleast_1d(with_numbers(epilogue)).tolist()[1:]
+    for M, N, K in ((9, 64, 600), (40, 64, 5), (40, 37, 5), (2, 64, 9)):  # in registers where rows fill them
+        for right in LAYOUTS:
+            a, b = rng.normal(size=(M, K)).astype(dtype), laid_out(rng, K, N, right, dtype)
+            base, extra = (rng.normal(size=(M, N)).astype(dtype) for _ in range(2))
+            for beta in (0.0, 0.5, 1.0):
+                c, apart, expected = (np.full((M, N), np.nan, dtype) for _ in range(3))
+                gemm(c[None], a[None], b[None], base[None], extra[None], 1.0, beta, with_numbers(epilogue))
+                gemm(apart[None], a[None], b[None], base[None], extra[None], 1.0, beta, 0)
+                run(EPILOGUES[epilogue], expected, apart, *([extra] if known(epilogue).two else []), *numbers)
+                assert c.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_batches_are_products_of_their_matrices(dtype):
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(5, 9, 20)).astype(dtype), rng.normal(size=(20, 33)).astype(dtype)
