@@ -53,7 +53,8 @@ class InferenceModel:
         What to compute.
     live
         True: the program reads the weights where the model has them, and follows further training, and what becomes of layers and settings.
-        False: it holds a copy of them, which lets it put normalisation into the weights and lay these out for speed.
+        False: it holds a copy of them, which lets it put normalisation into the weights and lay these out for speed; each once, in the
+        form in which programs read it.
 
     Raises
     ------
@@ -81,8 +82,8 @@ class InferenceModel:
             self._number = self._settings.number
             self._held = [(t, t.data) for t in (*model.parameters(), *model.buffers())]
         self._model = snapshot(model, self.live)
-        self._state = [t.data for t in (*self._model.parameters(), *self._model.buffers())]
-        self._constants = Constants(self._state)
+        self._weights = [*self._model.parameters(), *self._model.buffers()]
+        self._constants = Constants([] if self.live else self._weights)
         self._plans = _Plans()
 
     def __call__(self, *inputs: Any) -> Any:
@@ -121,8 +122,9 @@ class InferenceModel:
         if plan is None:
             if not values:
                 raise ShapeError("a compiled model needs at least one input, got none")
-            with self._lock:
+            with self._lock, self._constants.at_hand():
                 plan = Plan(self._record(values), plans.arena, fold=not self.live)
+                plan.recording.state = []  # which would keep weights that no program reads
             if plan.arena is not plans.arena or len(plans.by_kinds) >= KEPT_PLANS:  # what lies in a smaller arena is recorded anew
                 plans.clear()
                 plans.arena = plan.arena
@@ -135,7 +137,7 @@ class InferenceModel:
     def _record(self, values: tuple[Array, ...]) -> Recording:
         kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input") for v in values]
         inputs = [Placeholder(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
-        with recording(self._state) as found, no_grad():
+        with recording([t.data for t in self._weights]) as found, no_grad():
             found.constants = self._constants
             found.inputs = [t.data for t in inputs]
             result = self._model(*inputs)

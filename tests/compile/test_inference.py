@@ -169,6 +169,80 @@ def test_a_new_batch_size_costs_no_weights_and_a_larger_arena_replaces_the_small
     assert len({id(infer.plan(x[:size]).arena) for size in (11, 3, 8)}) == 1
 
 
+def held_by_compiling(make, *sizes):
+    """Bytes that a compiled model holds when its model is gone, without its arena."""
+    fastnn.compile_inference(make())(X[:40].astype(np.float32))  # which compiles what is not in the cache
+    gc.collect()
+    tracemalloc.start()
+    infer = fastnn.compile_inference(make())
+    for size in sizes:
+        infer(X[:size].astype(np.float32))
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept - infer._plans.arena.nbytes
+
+
+def large_linear():
+    return nn.Sequential(
+        nn.Linear(12, 1024), nn.ReLU(), nn.Linear(1024, 1027), nn.Tanh(), nn.Linear(1027, 256), nn.ReLU(), nn.Linear(256, 3)
+    )
+
+
+def large_normalised():
+    layers = [layer for _ in range(2) for layer in (nn.Linear(1024, 1024), nn.BatchNorm1d(1024), nn.ReLU())]
+    return nn.Sequential(nn.Linear(12, 1024), nn.ReLU(), *layers, nn.Linear(1024, 3))
+
+
+def large_convolutional():
+    layers = [layer for _ in range(2) for layer in (nn.Conv2d(256, 256, 5, padding=2), nn.BatchNorm2d(256), nn.ReLU())]
+    return nn.Sequential(nn.Unflatten(1, (3, 2, 2)), nn.Conv2d(3, 256, 1), *layers, nn.Flatten(), nn.Linear(1024, 3))
+
+
+@pytest.mark.parametrize("make", [large_linear, large_normalised, large_convolutional])
+def test_weights_are_held_once(make):
+    weights = sum(p.data.nbytes for p in make().parameters())
+    assert weights <= held_by_compiling(make, 40) < 1.1 * weights
+    assert held_by_compiling(make, 1, 40, 7, 33) < 1.1 * weights
+
+
+@pytest.mark.parametrize("make", [large_linear, large_normalised, large_convolutional])
+def test_what_comes_later_is_that_of_weights_that_are_held_once(make):
+    fastnn.manual_seed(0)
+    model, x = make(), X.astype(np.float32)
+    infer, others = fastnn.compile_inference(model), []
+    expected = infer(x)
+    np.testing.assert_allclose(expected, evaluated(model, x), rtol=1e-4, atol=1e-5)
+    thread = threading.Thread(target=lambda: others.append(infer(x)))
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(others[0], expected)
+    for size in (39, 3, 2, 1):
+        np.testing.assert_array_equal(infer(x[:size]), fastnn.compile_inference(model)(x[:size]))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+def test_a_program_of_another_kind_finds_the_weights_that_the_first_one_did_not_read(scale):
+    """Only one of them normalises, so that the other one needs weights that are not scaled."""
+
+    class Uneven(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.norm = nn.Linear(12, 512), nn.Linear(512, 515), nn.BatchNorm1d(515)
+
+        def forward(self, x):
+            y = self.second(F.relu(self.first(x)))
+            return self.norm(y) if len(x) > 9 else y
+
+    fastnn.manual_seed(0)
+    model, x = Uneven(), X.astype(np.float32)
+    model(x * 2 + 1)
+    model.norm.weight.data[::2] = scale
+    infer = fastnn.compile_inference(model)
+    for size in (40, 5, 20, 1):
+        np.testing.assert_allclose(infer(x[:size]), evaluated(model, x[:size]), rtol=2e-5, atol=1e-5)
+
+
 def replace_layer(model):
     model[2] = nn.Tanh()
 

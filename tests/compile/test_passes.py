@@ -21,6 +21,7 @@ from fastnn.compile.passes import (
 )
 from fastnn.compile.passes.memory_plan import assign_offsets, lifetimes
 from fastnn.compile.recording import Recording
+from fastnn.tensor import Tensor
 
 
 def array(*shape):
@@ -505,7 +506,7 @@ def test_convolutions_that_repay_it_go_by_winograd(constant):
 
 def test_weights_that_do_not_change_are_transformed_once_for_all_programs():
     _, _, weight, bias, steps = convolution()
-    constants = Constants([weight, bias])
+    constants = Constants([Tensor(weight), Tensor(bias)])
     found = []
     for batch in (4, 8):
         y, x, *_ = convolution(batch=batch)

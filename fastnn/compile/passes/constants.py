@@ -80,7 +80,7 @@ def _fold_into_gemm(
     if not plain or not c.size or (*c.shape, 1) != (1, *shape) or id(root(b)) in variable:
         return None
     base = np.broadcast_to(_shared(constants, ((beta * base[0, 0] if beta else 0) * scale + shift).astype(c.dtype)), c.shape)
-    scaled = constants.made("columns scaled", lambda: np.multiply(b, scale, order="C"), b, scale)
+    scaled = constants.made("columns scaled", lambda: np.multiply(b, scale, order="C"), b, scale, undo=lambda s: s / scale)
     return y.reshape(c.shape), sums, a, scaled, base, extra, alpha, 1.0, 0
 
 
@@ -91,7 +91,8 @@ def _fold_into_convolution(
     result, x, weight, bias, *others = operands
     if result.shape[:2] != shape[:2] or id(root(weight)) in variable or id(root(bias)) in variable:
         return None
-    scaled = constants.made("channels scaled", lambda: weight * scale[:, None, None, None], weight, scale)
+    across = scale[:, None, None, None]
+    scaled = constants.made("channels scaled", lambda: weight * across, weight, scale, undo=lambda s: s / across)
     return y.reshape(result.shape), x, scaled, _shared(constants, bias * scale + shift), *others
 
 
@@ -140,7 +141,9 @@ def _fold_behind_into_gemm(constants: Constants, operands: Any, x: Array, scale:
         return None
     scales, shifts = (np.repeat(v, b.shape[1] // len(v)) for v in (scale, shift))
     row = (beta * base[0, 0] if beta else 0) + alpha * (shifts @ b[0])
-    scaled = constants.made("rows scaled", lambda: np.multiply(b, scales[:, None], order="C"), b, scales)
+    scaled = constants.made(
+        "rows scaled", lambda: np.multiply(b, scales[:, None], order="C"), b, scales, undo=lambda s: s / scales[:, None]
+    )
     base = np.broadcast_to(_shared(constants, row.astype(c.dtype)), c.shape)
     return c, sums, x.reshape(a.shape), scaled, base, extra, alpha, 1.0, epilogue
 
@@ -150,7 +153,8 @@ def _fold_behind_into_convolution(constants: Constants, operands: Any, x: Array,
     y, a, weight, bias, extra, *steps, pad_h, pad_w, dilation_h, dilation_w, groups, epilogue = operands
     if pad_h or pad_w or groups != 1 or a.shape[:2] != x.shape[:2] or id(root(weight)) in variable or id(root(bias)) in variable:
         return None
-    scaled = constants.made("inputs scaled", lambda: weight * scale[:, None, None], weight, scale)
+    across = scale[:, None, None]
+    scaled = constants.made("inputs scaled", lambda: weight * across, weight, scale, undo=lambda s: s / across)
     moved = _shared(constants, bias + weight.sum(axis=(2, 3)) @ shift)
     return y, x.reshape(a.shape), scaled, moved, extra, *steps, pad_h, pad_w, dilation_h, dilation_w, groups, epilogue
 

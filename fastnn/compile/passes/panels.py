@@ -27,7 +27,7 @@ def pack_weights(recording: Recording) -> None:
 
     def by_rows(operands: tuple[Any, ...]) -> Instruction:
         c, sums, a, b, *others = operands
-        return Instruction("gemm", (c, sums, a, made("rows", lambda: np.ascontiguousarray(b), b), *others))
+        return Instruction("gemm", (c, sums, a, made("rows", lambda: np.ascontiguousarray(b), b, undo=_same), *others))
 
     instructions: list[Instruction] = []
     for instruction in recording.instructions:
@@ -42,7 +42,7 @@ def pack_weights(recording: Recording) -> None:
         across = [x[:, :, :whole] for x in (c, b, base, extra)]
         left, no_sums = np.broadcast_to(a, (whole // _width(c), *a.shape[1:])), np.empty((whole // _width(c), 0), c.dtype)
         c_panels, b_panels, base_panels, extra_panels = (_panels(x) for x in across)
-        b_panels = made("panels", partial(_aligned, b_panels), b_panels)
+        b_panels = made("panels", partial(_aligned, b_panels), b_panels, undo=_same)
         instructions.append(Instruction("gemm", (c_panels, no_sums, left, b_panels, base_panels, extra_panels, *numbers)))
         if whole < c.shape[2]:
             c, b, base, extra = (x[:, :, whole:] for x in (c, b, base, extra))
@@ -55,6 +55,10 @@ def _fits(instruction: Instruction) -> bool:
     c, sums, _, b, base, _, _, beta, _ = instruction.operands
     wide = len(c) == 1 and not sums.size and c.shape[2] >= 2 * _width(c) and b.nbytes >= LARGE
     return wide and all(x.strides[2] == x.itemsize for x in (c, base if beta else c))
+
+
+def _same(copy: Array) -> Array:
+    return copy
 
 
 def _aligned(panels: Array) -> Array:
