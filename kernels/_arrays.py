@@ -124,14 +124,14 @@ def _check_gemm(c: Any, sums: Any, a: Any, b: Any, base: Any, extra: Any, alpha:
     if len(numbers) != wanted:
         raise ArgumentError(f"gemm(): the epilogue {EPILOGUES[number]} takes {wanted} numbers, got {len(numbers)}")
     along = 2 if c.shape[2] > 1 and c.strides[2] == c.itemsize else 1
-    if number and known(number).two and c.size and c.shape[along] > 1 and extra.strides[along] != c.itemsize:
+    in_pieces = c.shape[along] > 1 and c.strides[along] == c.itemsize
+    if number and known(number).two and c.size and in_pieces and extra.strides[along] != c.itemsize:
         raise ShapeError(f"gemm(): extra must lie as c does, with strides {c.strides}, or repeat whole rows; got {extra.strides}")
 
 
 def _has_rows(out: np.ndarray[Any, Any]) -> bool:
     """Whether the items of each row, or those of each column, lie side by side: `gemm` stores whole vectors."""
-    longer = [stride for size, stride in zip(out.shape, out.strides, strict=True) if size > 1]
-    return out.size <= 1 or out.itemsize in longer
+    return not out.size or any(size == 1 or stride == out.itemsize for size, stride in zip(out.shape, out.strides, strict=True))
 
 
 def _check_product(out: Any, a: Any, b: Any) -> None:

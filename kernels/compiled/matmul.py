@@ -176,9 +176,9 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     base_step, base_row, base_col = base.strides
     extra_step, extra_row, extra_col = extra.strides
     c_at, a_at, b_at, base_at, extra_at = address(c), address(a), address(b), address(base), address(extra)
-    turned = (N == 1 and M > 1) or (c_col != item and N > 1)
+    turned = (N == 1 and M > 1 and c_row == item) or (c_col != item and N > 1)
     if turned:
-        # rows of C are not contiguous, or it is a column: work on its transpose, c' = b' a'
+        # rows of C are not contiguous, or it is a column that is: work on its transpose, c' = b' a'
         M, N = N, M
         c_row, c_col = c_col, c_row
         base_row, base_col = base_col, base_row

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, Instruction, _host
 
+from fastnn import kernels as kernels_on_arrays
 from fastnn.compile.constants import Constants
 from fastnn.compile.memory import extent, overlap, root
 from fastnn.compile.passes import (
@@ -444,26 +445,29 @@ def test_bias_sums_stay_where_they_are_not_of_what_is_multiplied_or_where_the_or
     assert kernels(r) == ["gemm", "reduce_sum"]
 
 
-def test_large_constant_weights_lie_in_panels_and_what_fills_none_is_a_product_of_its_own():
+@pytest.mark.parametrize("over", [1, 3])
+def test_large_constant_weights_lie_in_panels_and_what_fills_none_is_a_product_of_its_own(over):
     rng = np.random.default_rng(0)
     width = _host.panel_columns(4)
-    M, N, K = 5, 8 * width + 3, 1 + (1 << 18) // (8 * width * 4)
+    M, N, K = 5, 8 * width + over, 1 + (1 << 18) // (8 * width * 4)
     x, weight = rng.normal(size=(1, M, K)).astype(np.float32), rng.normal(size=(1, K, N)).astype(np.float32)
     bias = np.broadcast_to(rng.normal(size=N).astype(np.float32), (1, M, N))
     unread = np.broadcast_to(np.float32(0), (1, M, N))
     y, small = array(1, M, N), array(1, M, 2)
     r = Recording(inputs=[x], outputs=[y, small])
     r.append("gemm", y, array(1, 0), x, weight, bias, unread, 1.0, 1.0, 1)
-    r.append("gemm", small, array(1, 0), x, weight[:, :, :2], small, unread, 1.0, 0.0, 0)
+    r.append("gemm", small, array(1, 0), x, weight[:, :, :2], small, unread[:, :, :2], 1.0, 0.0, 0)
     pack_weights(r)
-    assert [i.operands[0].shape for i in r.instructions] == [(8, M, width), (1, M, 3), (1, M, 2)]
+    assert [i.operands[0].shape for i in r.instructions] == [(8, M, width), (1, M, over), (1, M, 2)]
     panels = r.instructions[0].operands[3]
     assert panels.shape == (8, K, width)
     assert panels.flags.c_contiguous
     assert root(r.instructions[0].operands[0]) is y
-    for i in r.instructions:
-        KERNELS["gemm"].twin(*i.operands)
-    np.testing.assert_allclose(y, np.maximum(x @ weight + bias, 0), rtol=1e-4, atol=1e-4)
+    for product in (KERNELS["gemm"].twin, kernels_on_arrays.gemm):
+        y[:] = np.nan
+        for i in r.instructions:
+            product(*i.operands)
+        np.testing.assert_allclose(y, np.maximum(x @ weight + bias, 0), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_that_the_program_computes_stay_as_they_are():

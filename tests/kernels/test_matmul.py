@@ -514,6 +514,25 @@ def test_results_without_contiguous_rows_or_columns_are_refused():
     assert (turned == 4).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N"), [(37, 1), (1, 37), (2, 1), (1, 2)])
+def test_a_single_row_or_column_may_lie_anywhere(M, N, dtype):
+    rng = np.random.default_rng(1)
+    for K in (3, 19, 300):
+        for left in LAYOUTS:
+            for right in LAYOUTS:
+                a, b = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype)
+                extra, wide = (rng.normal(size=(M, 3, N, 2)).astype(dtype) for _ in range(2))
+                c, beside = wide[:, 1, :, 0], extra[:, 1, :, 0]
+                untouched = np.ones(wide.shape, bool)
+                untouched[:, 1, :, 0] = False
+                before = wide.copy()
+                expected = np.maximum(0.5 * (a.astype(np.float64) @ b.astype(np.float64)) + 0.25 * c + beside, 0)
+                run("gemm", c[None], without_sums(c[None]), a[None], b[None], c[None], beside[None], 0.5, 0.25, EPILOGUES.index("add_relu"))
+                assert_close(c, expected, dtype, K)
+                np.testing.assert_array_equal(wide[untouched], before[untouched])
+
+
 def test_operands_that_a_product_would_misread_are_refused():
     rng = np.random.default_rng(9)
     a, b, c = (rng.normal(size=s).astype(np.float32) for s in ((1, 4, 4), (1, 4, 4), (1, 4, 4)))
