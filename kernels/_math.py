@@ -1,6 +1,7 @@
 """Elementary functions as formulas: range reduction, then a polynomial; right for zeros, denormals, infinities and NaN.
 
-They hold no table and no branch (but for sine and cosine of huge arguments), so they run at full speed at any vector width.
+They hold no branch (but for sine and cosine of huge arguments), and no table that is not in registers, so they run at full speed at any
+vector width.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ._coefficients import (
     PRODUCT_SCALE,
     TANH_NEAR,
 )
+from ._pieces import LAST, in_pieces, pieces
 from ._simd import (
     Operand,
     V,
@@ -38,12 +40,20 @@ from ._simd import (
     floor,
     fma,
     from_bits,
-    has_scaling,
-    reciprocal_estimate,
+    has_tables,
+    lookup,
     scaled,
     single,
     where,
 )
+
+TANH_ONE = 9.0  # from there on, tanh x is 1 in float32
+TANH_PIECES = pieces(lambda t: math.tanh(t) if t < TANH_ONE else 1.0, degree=6, odd=True)
+ERF_PIECES = pieces(math.erf, degree=6, odd=True)
+# t Phi(-t) and its derivative, both times e^(t^2 / 2); Phi is the Gaussian distribution function
+GELU_PIECES = pieces(lambda t: t * math.erfc(t / math.sqrt(2)) / 2 * math.exp(t * t / 2), degree=5, odd=True)
+GELU_SLOPE_PIECES = pieces(lambda t: math.erfc(t / math.sqrt(2)) / 2 * math.exp(t * t / 2) - t / math.sqrt(2 * math.pi), degree=5)
+EXP_HALF_TAIL = (1 / 384, -1 / 48, 1 / 8, -1 / 2)  # (e^(-r / 2) - 1) / r
 
 
 def horner(x: V, coefficients: tuple[float, ...]) -> V:
@@ -52,16 +62,6 @@ def horner(x: V, coefficients: tuple[float, ...]) -> V:
     for c in coefficients[1:]:
         total = fma(total, x, c)
     return total
-
-
-def estrin(x: V, coefficients: tuple[float, ...]) -> V:
-    """The same polynomial in half the time from begin to end, for a product or two more: pairs of terms, then pairs of pairs, ..."""
-    terms = [x.like(c) for c in reversed(coefficients)]
-    while len(terms) > 1:
-        pairs = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
-        terms = [*pairs, *terms[2 * len(pairs) :]]
-        x = x * x
-    return terms[0]
 
 
 def patch(y: V, rare: V, libm: str, x: V) -> V:
@@ -104,7 +104,7 @@ def exp(x: V) -> V:
     """e^x = 2^n e^r with n = round(x / ln 2)."""
     form = FORMATS[x.dtype]
     x = clip(x, *form.exp_range)
-    if has_scaling(x):
+    if has_tables(x):
         r, n, _ = _reduce(x, 0)
         return scaled(horner(r, (*form.expm1_tail, 1.0, 1.0)), n)
     r, _, n = _reduce(x, 2 * form.bias)
@@ -128,7 +128,7 @@ def _exp_normal(x: V, lost: Operand = 0.0, lift: int = 0) -> V:
     r, n, shifted = _reduce(x, form.bias + lift)
     r = r + lost if isinstance(lost, V) else r
     p = _expm1_near(r) + 1  # rounded half as often as in one polynomial
-    return scaled(p, n + lift) if has_scaling(x) else p * from_bits(shifted << form.mantissa)
+    return scaled(p, n + lift) if has_tables(x) else p * from_bits(shifted << form.mantissa)
 
 
 def expm1(x: V) -> V:
@@ -149,30 +149,20 @@ def _power_plus(x: V, scale: float, lost: Operand = 0.0) -> V:
     return fma(_expm1_near(r), power, where(larger, scale, power)) + where(larger, power, scale)
 
 
+def _held(t: V, end: float) -> V:
+    """`t` where it is not above `end`; NaN stays NaN."""
+    return where(t > end, end, t)
+
+
 def tanh(x: V) -> V:
-    """An odd polynomial near 0; beyond, 1 - 2 / (e^(2 |x|) + 1) with the sign of x."""
-    if has_scaling(x):
-        return _tanh_in_one_piece(x)
+    """Polynomials in pieces; or an odd one near 0 and, beyond, 1 - 2 / (e^(2 |x|) + 1) with the sign of x."""
+    if has_tables(x):
+        return copysign(in_pieces(_held(absolute(x), LAST), TANH_PIECES), x)
     form = FORMATS[x.dtype]
-    t = absolute(x)
-    far = 1 - 2 / _power_plus(where(t > form.tanh_one, form.tanh_one, t) * 2, 1.0)
+    t = _held(absolute(x), form.tanh_one)
+    far = 1 - 2 / _power_plus(t * 2, 1.0)
     z = t * t
     return copysign(where(t < TANH_NEAR, fma(t * z, horner(z, form.tanh_tail), t), far), x)
-
-
-def _tanh_in_one_piece(x: V) -> V:
-    """e / (e + 2) with e = e^(2 |x|) - 1, and the sign of x: from an estimate of the reciprocal and what rounding has taken from e + 2."""
-    form = FORMATS[x.dtype]
-    t = absolute(x)
-    t = where(t > form.tanh_one, form.tanh_one, t)
-    shifted = fma(t, 2 / math.log(2.0), form.magic + form.bias)
-    r = fma(shifted - (form.magic + form.bias), -math.log(2.0), t + t)
-    power = from_bits(bits(shifted) << form.mantissa)
-    e = fma(fma(r * r, estrin(r, form.expm1_tail), r), power, power - 1)
-    d = e + 2
-    reciprocal = reciprocal_estimate(d)
-    q = e * reciprocal
-    return copysign(fma(fma(-q, e - (d - 2), fma(-q, d, e)), reciprocal, q), x)
 
 
 def sigmoid(x: V) -> V:
@@ -264,13 +254,15 @@ def softplus(x: V) -> V:
 
 
 def erf(x: V) -> V:
-    """2 / sqrt(pi) int_0^x exp(-t^2) dt: an odd polynomial near 0, 1 minus an exponential beyond 1."""
+    """2 / sqrt(pi) int_0^x exp(-t^2) dt: polynomials in pieces; or an odd one near 0, 1 minus an exponential beyond 1."""
     t = absolute(x)
+    if has_tables(x):
+        return copysign(in_pieces(_held(t, LAST), ERF_PIECES), x)
     if x.dtype is np.float32:
-        far = _exp_normal(horner(where(t > 4, 4.0, t), ERF_FAR))
+        far = _exp_normal(horner(_held(t, 4.0), ERF_FAR))
         near = ERF_NEAR
     else:
-        t = where(t > 6, 6.0, t)
+        t = _held(t, 6.0)
         far = _exp_normal(-t * t) * horner((t - 2) / (t + 2), ERF_FAR_DOUBLE)
         near = ERF_NEAR_DOUBLE
     return where(t < 1, fma(x, horner(x * x, near), x), copysign(1 - far, x))
@@ -285,19 +277,53 @@ def _lost_in_square(t: V, square: V) -> V:
     return ((high * high - square) + high * low * 2) + low * low
 
 
-def gaussian_tail(x: V) -> tuple[V, V, V, V]:
-    """t = |x|, d = t + a constant, p, and e = 2^GAUSSIAN_LIFT e^(-t^2 / 2), such that Phi(-t), the Gaussian distribution function, is
-    p / d e 2^-GAUSSIAN_LIFT.
+def gelu(x: V) -> V:
+    """x Phi(x), with Phi(x) = 1 - Phi(-x) for positive x."""
+    if has_tables(x):
+        t = _held(absolute(x), LAST)
+        density, rest = _gaussian_by_tables(t)
+        tail = in_pieces(t, GELU_PIECES)
+    else:
+        t, d, p, density, rest = _gaussian(x)
+        tail = t / d * p
+    return fma(tail * density, -rest, where(x < 0, 0.0, x))
 
-    e is a normal number even where t Phi(-t) is denormal; t is held where that is 0.
+
+def gelu_slope(x: V) -> V:
+    """The derivative of x Phi(x), which is s(x) = Phi(x) + x Phi'(x) = 1 - s(-x)."""
+    if has_tables(x):
+        t = _held(absolute(x), LAST)
+        density, rest = _gaussian_by_tables(t)
+        slope = in_pieces(t, GELU_SLOPE_PIECES)
+    else:
+        t, d, p, density, rest = _gaussian(x)
+        slope = fma(t, -1 / math.sqrt(2 * math.pi), p / d)
+    slope = slope * density * rest
+    return where(x < 0, slope, 1 - slope)
+
+
+def _gaussian(x: V) -> tuple[V, V, V, V, V]:
+    """t = |x|, held where t Phi(-t) is 0, d = t + a constant, p, and two factors of e^(-t^2 / 2), such that Phi(-t) is p / d times those.
+
+    The first of the factors is a normal number even where t Phi(-t) is denormal.
     """
     center, end, tail = GAUSSIAN_TAIL[x.dtype]
-    t = absolute(x)
-    t = where(t > end, end, t)
+    t = _held(absolute(x), end)
+    d = t + center
     square = t * t
     density = _exp_normal(square * -0.5, _lost_in_square(t, square) * -0.5, GAUSSIAN_LIFT)
-    d = t + center
-    return t, d, horner(fma(t / d, 2.0, -1.0), tail), density
+    return t, d, horner(fma(t / d, 2.0, -1.0), tail), density, t.like(2.0**-GAUSSIAN_LIFT)
+
+
+def _gaussian_by_tables(t: V) -> tuple[V, V]:
+    """Two factors of e^(-t^2 / 2) = e^(-4 i) e^(-r / 2) e^(-j / 8) with t^2 = 8 i + j / 4 + r, |r| <= 1/8: the first two, and the last."""
+    magic = FORMATS[t.dtype].magic / 4
+    shifted = fma(t, t, magic)
+    r = fma(t, t, magic - shifted)
+    number = bits(shifted)
+    coarse = lookup([2.0**GAUSSIAN_LIFT * math.exp(-4 * i) for i in range(32)], number >> 5)
+    fine = lookup([2.0**-GAUSSIAN_LIFT * math.exp(-j / 8) for j in range(32)], number)
+    return fma(coarse, horner(r, EXP_HALF_TAIL) * r, coarse), fine
 
 
 def _quarter_turns(x: V) -> tuple[V, V]:

@@ -306,30 +306,38 @@ def sqrt(x: V) -> V:
     return call("sqrt", x)
 
 
-def has_scaling(x: V) -> bool:
-    """Whether a single instruction multiplies such a value by a power of two: AVX-512, float32."""
+def has_tables(x: V) -> bool:
+    """Whether `scaled` and `lookup`, an instruction each, take such a value: AVX-512, float32."""
     return isinstance(x.item, ir.FloatType) and x.lanes % 16 == 0 and _host.isa().name == "avx512"
 
 
-def _by_register(name: str, *arguments: V, rounding: bool = False) -> V:
-    """Call an intrinsic of AVX-512 on each register's part of the arguments."""
-    b = arguments[0].builder
-    found = []
-    for at in range(0, arguments[0].lanes, 16):
-        given = [part(x, at, 16).value for x in arguments]
-        operands = [*given, given[0], ir.Constant(ir.IntType(16), -1), *([ir.Constant(ir.IntType(32), 4)] if rounding else [])]
-        found.append(V(b, llvm_call(b, name, given[0].type, operands)))
-    return joined(found)
+def _by_register(x: V, emit: Callable[[V], ir.Value]) -> V:
+    """`emit` on each register's part of a value."""
+    return joined([V(x.builder, emit(part(x, at, 16))) for at in range(0, x.lanes, 16)])
 
 
 def scaled(x: V, n: V) -> V:
-    """x 2^n for a whole n, where `has_scaling`."""
-    return _by_register("llvm.x86.avx512.mask.scalef.ps.512", x, n, rounding=True)
+    """x 2^n for a whole n, where `has_tables`."""
+    b, all, nearest = x.builder, ir.Constant(ir.IntType(16), -1), I32(4)
+    numbers = iter([part(n, at, 16).value for at in range(0, n.lanes, 16)])
+
+    def emit(x: V) -> ir.Value:
+        return llvm_call(b, "llvm.x86.avx512.mask.scalef.ps.512", x.type, [x.value, next(numbers), x.value, all, nearest])
+
+    return _by_register(x, emit)
 
 
-def reciprocal_estimate(x: V) -> V:
-    """1 / x to 14 bits, where `has_scaling`."""
-    return _by_register("llvm.x86.avx512.rcp14.ps.512", x)
+def lookup(numbers: Sequence[float], index: V) -> V:
+    """numbers[index] of 16 or 32 numbers, by the lowest bits of integers, where `has_tables`."""
+    b, register = index.builder, ir.VectorType(FLOAT_OF[32], 16)
+    halves = [ir.Constant(register, [float(np.float32(x)) for x in numbers[at : at + 16]]) for at in range(0, len(numbers), 16)]
+
+    def emit(index: V) -> ir.Value:
+        if len(halves) == 1:
+            return llvm_call(b, "llvm.x86.avx512.permvar.sf.512", register, [halves[0], index.value])
+        return llvm_call(b, "llvm.x86.avx512.vpermi2var.ps.512", register, [halves[0], index.value, halves[1]])
+
+    return _by_register(index, emit)
 
 
 def absolute(x: V) -> V:

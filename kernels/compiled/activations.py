@@ -14,12 +14,12 @@ MISH_ONE = 20.0  # from there on, tanh(softplus(x)) is 1 in float64
 MISH_FAR = -40.0  # below it, tanh(softplus(x)) is e^x in float64
 MISH_LIFT = 36.0  # what is added there, a constant whose sum with x is exact
 MISH_ZERO = -760.0  # from there on, x e^x is 0 in float64
-UNLIFTED = 2.0**-_math.GAUSSIAN_LIFT
 GELU_SLOPE = 2 * math.sqrt(2 / math.pi)  # gelu_tanh is x sigmoid(2 u); this is 2 u' at 0
 GELU_TANH_FLAT = 20.0  # beyond it, the tanh in gelu is -1 or 1
 
 sigmoid = elementwise(_math.sigmoid)
 tanh = elementwise(_math.tanh)
+gelu = elementwise(_math.gelu)
 
 
 @elementwise
@@ -98,17 +98,8 @@ def celu_grad(dy: V, x: V, alpha: V) -> V:
 
 
 @elementwise
-def gelu(x: V) -> V:
-    # x Phi(x), with Phi(x) = 1 - Phi(-x) for positive x
-    t, d, p, density = _math.gaussian_tail(x)
-    return fma(t / d * p * density, -UNLIFTED, where(x < 0, 0.0, x))
-
-
-@elementwise
 def gelu_grad(dy: V, x: V) -> V:
-    t, d, p, density = _math.gaussian_tail(x)
-    slope = fma(t, -1 / math.sqrt(2 * math.pi), p / d) * density * UNLIFTED  # d/dt of t Phi(-t)
-    return dy * where(x < 0, slope, 1 - slope)
+    return dy * _math.gelu_slope(x)
 
 
 @elementwise

@@ -15,7 +15,7 @@ from .._simd import V, bits, fma, from_bits, where
 def exp_nonpositive(x: V) -> V:
     """e^x for x <= 0 at half the price of the general one: results below the smallest normal number are 0."""
     form = _math.FORMATS[x.dtype]
-    if _simd.has_scaling(x):
+    if _simd.has_tables(x):
         x = where(x < form.exp_range[0], form.exp_range[0], x)
     shifted = fma(x, 1 / math.log(2.0), form.magic)
     n = shifted - form.magic
@@ -24,7 +24,7 @@ def exp_nonpositive(x: V) -> V:
         high, low = form.ln2
         r = fma(n, -low, fma(n, -high, x))
     p = horner(r, (*form.expm1_tail, 1.0, 1.0))
-    if _simd.has_scaling(x):
+    if _simd.has_tables(x):
         return _simd.scaled(p, n)
     return where(x < (1 - form.bias) * math.log(2.0), 0.0, from_bits(bits(p) + (bits(shifted) << form.mantissa)))
 
