@@ -135,12 +135,12 @@ def cache_bytes(level: int) -> int:
 
 
 class Blocking(NamedTuple):
-    """How much of its operands a matrix product works on at a time, in bytes.
+    """How much of its operands a matrix product works on at a time, in bytes but for the first.
 
     Attributes
     ----------
     depth
-        KC: of a row of a block along K. A tile's rows of A take at most two thirds of the level-1 cache then.
+        KC: the items of a row of a block along K. Panels of B, those at work and those to come, take a quarter of the level-2 cache.
     block
         Of a block of A, which stays in the level-2 cache beside a panel of B and tiles of C: at least one tile.
     near
@@ -158,7 +158,8 @@ class Blocking(NamedTuple):
     row: int
 
 
-MOST_DEPTH = 2048  # C is read and written seldom enough then, and a panel of B takes little of the level-2 cache
+MOST_DEPTH = 512  # C is read and written seldom enough then, and blocks of A hold enough rows to repay a copy of B
+PANELS = 4  # of B at a time: those at work, and those to come
 MOST_BLOCK = 1 << 20  # blocks of A stand on the stack of a thread
 CORES = 8  # which share an outermost cache, more or less
 
@@ -168,8 +169,8 @@ def blocking() -> Blocking:
     """The blocks of matrix products that fit this machine's caches."""
     first, second, third = (cache_bytes(level) for level in (1, 2, 3))
     rows = isa().registers // 2  # of a tile, and what fills them up to whole vectors
-    depth = min(_power_of_two(first * 2 // 3 // rows), MOST_DEPTH)
-    block = max(min(second * 5 // 8, MOST_BLOCK), rows * depth)
+    depth = min(_power_of_two(second // 4 // PANELS // (NV * isa().vector_bytes)), MOST_DEPTH)
+    block = max(min(second * 5 // 8, MOST_BLOCK), rows * depth * 8)
     return Blocking(depth, block, first * 2 // 3, third // CORES, _power_of_two(first // 3))
 
 

@@ -16,11 +16,12 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
-from ._host import NV, tile_rows
+from ._host import NV, PANELS, tile_rows
 from ._peak import CHAINS
 from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefetch, register, splat, where
 
-GROUP = 2  # panels of B that are copied together, since memory is read faster in longer pieces
+GROUP = PANELS // 2  # panels of B that are copied together, since memory is read faster in longer pieces
+LINE = 64  # bytes of a cache line
 AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
 
 
@@ -40,7 +41,8 @@ class _Tile(Mover):
             masks[-1] = lanes_below(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
         targets = self._rows(operands, "c")
         for target in targets:
-            prefetch(b, self.at(target, self.item), write=True)
+            for offset in range(LINE - 1, self.vectors * lanes * self.bytes, LINE):  # what comes before, the tile beside it has needed
+                prefetch(b, self.at(b.add(target, I64(offset)), self.item), write=True)
         if self.finishes:
             with b.if_then(b.icmp_signed("!=", operands["finish"], I64(0))):
                 for beside in self._beside_each(self._rows(operands, "extra")):
@@ -155,7 +157,9 @@ class _Tile(Mover):
             return b.add(b.add(operands[start], b.mul(panel, panel_step)), b.add(b.mul(row, row_step), within))
 
         source = place("from", operands["from_panel"], operands["from_row"])
-        prefetch(b, self.at(b.add(source, b.mul(I64(AHEAD), operands["from_row"])), self.item))
+        following = b.add(source, b.mul(I64(AHEAD), operands["from_row"]))
+        for offset in (0, step - 1):  # a vector may lie in two lines
+            prefetch(b, self.at(b.add(following, I64(offset)), self.item))
         self.store(self.load(source), place("to", operands["to_panel"], I64(NV * step)), None)
 
     def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:

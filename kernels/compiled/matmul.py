@@ -28,8 +28,8 @@ MR = tile_rows()
 # The epilogues that tiles apply to what is still in registers.
 RELU, ADD, ADD_RELU, RELU_GRAD, TANH_GRAD = (EPILOGUES.index(name) for name in ("relu", "add", "add_relu", "relu_grad", "tanh_grad"))
 tile = tile_with(elementwise.add, activations.relu_grad, activations.tanh_grad)
-KC_BYTES, A_BLOCK_BYTES, IN_CACHE, PANELS_IN_CACHE, ROW_BYTES = _host.blocking()
-B_PANEL_BYTES = KC_BYTES * NV * _host.isa().vector_bytes // 4
+DEPTH, A_BLOCK_BYTES, IN_CACHE, PANELS_IN_CACHE, ROW_BYTES = _host.blocking()
+B_PANEL_BYTES = DEPTH * NV * _host.isa().vector_bytes
 SLACK = 4096  # what the last panel of a block is overrun by
 FEW_TILES = 4  # so few tiles using a panel do not repay a copy
 PAGE = 4096
@@ -39,7 +39,7 @@ COPY, TURN = 3, 5  # cycles for a register of a panel whose items lie crosswise,
 
 words_of_block = stack_buffer(8 * 8)
 block_of_a = stack_buffer(A_BLOCK_BYTES + SLACK)
-panels_of_b = stack_buffer(2 * GROUP * B_PANEL_BYTES + SLACK)
+panels_of_b = stack_buffer(_host.PANELS * B_PANEL_BYTES + SLACK)
 
 
 @subroutine
@@ -231,8 +231,8 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > (PANELS_IN_CACHE if packed else IN_CACHE))
     pack_a = N > FEW_TILES * NR and M > MR and (a_col >= PAGE or a_row % PAGE == 0 or M * K * item > A_BLOCK_BYTES)
     KC = max(K, 1)  # it follows from K alone, so that rows come out the same in any company
-    if K * item > KC_BYTES:  # steps of nearly equal depth, in whole vectors
-        steps = (K * item + KC_BYTES - 1) // KC_BYTES
+    if K > DEPTH:  # steps of nearly equal depth, in whole vectors
+        steps = (K + DEPTH - 1) // DEPTH
         KC = (K + steps * W - 1) // (steps * W) * W
     PR = (MR + W - 1) // W * W  # items of a row of a panel of A
     MC = (M + MR - 1) // MR * MR
@@ -261,6 +261,7 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
             inner_products(place + m_start * c_row, c_row, beneath + m_start * base_row, base_row, beside + m_start * extra_row, extra_row,
                            a_at + m_start * a_row, a_row, b_at + n_start * b_col, b_col, m_stop - m_start, n_stop - n_start, K,
                            alpha, beta, c.dtype.type(0 if number == RELU else -np.inf), epilogue, item)  # fmt: skip
+        carried = 0
         for kk in range(0, 0 if vector or inner else max(K, 1), KC):
             depth = min(KC, K - kk)
             last = kk + depth == K
@@ -278,17 +279,21 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                         pack(at, PR * item, a_at + i * a_row + kk * a_col, a_col, a_row, rows, depth, MR * a_row, c)
                         at += depth * PR * item
                         i += rows
-                carried = 0
                 for jj in range(n_start, n_stop, GROUP * NR):
                     jj_stop = min(jj + GROUP * NR, n_stop)
                     source, spare = b_at + kk * b_row + jj // NR * b_panel, 0
+                    # the panels that come next: of this block, or the first ones again
+                    next_jj, next_kk = jj + GROUP * NR, kk
+                    if jj_stop == n_stop:
+                        next_jj, next_kk = n_start, kk if mm_stop < m_stop else kk + KC
+                    following = b_at + next_kk * b_row + next_jj // NR * b_panel
                     if pack_b and b_rows_contiguous:
                         for k in range(carried, depth):
                             for j in range(0, jj_stop - jj, NR):
                                 target, cols = bbuf + j // NR * panel + k * NR * item, min(NR, jj_stop - jj - j)
                                 copy_row(target, source + k * b_row + j // NR * b_panel, cols, one)
                         carried = 0
-                        if jj + 2 * GROUP * NR <= n_stop:
+                        if next_jj + GROUP * NR <= n_stop and next_kk < K:
                             spare = buffers + (GROUP * panel if bbuf == buffers else 0)
                     for j in range(jj, jj_stop, NR):
                         cols = min(NR, jj_stop - j)
@@ -309,10 +314,10 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                             beside = extra_at + i * extra_row + j // NR * extra_panel
                             portion = depth // (GROUP * NV)
                             touched = (depth + GROUP * NV - 1) // (GROUP * NV)  # of the last row perhaps a part only
-                            carries = spare != 0 and rows == MR and carried + touched <= depth
+                            carries = spare != 0 and rows == MR and cols == NR and carried + touched <= min(KC, K - next_kk)
                             tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, beside, extra_row,
                                  depth, rows, cols, alpha, beta_now, least, finish,
-                                 source + GROUP * b_panel + carried * b_row, b_row, b_panel,
+                                 following + carried * b_row, b_row, b_panel,
                                  spare + carried * NR * item if carries else 0, panel)  # fmt: skip
                             if carries:
                                 carried += portion

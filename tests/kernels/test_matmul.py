@@ -352,7 +352,7 @@ def crowded(dtype):
     """M and K for which blocks of A would hold one tile more than there is room for, if their number were rounded down."""
     item, block = np.dtype(dtype).itemsize, _host.blocking().block
     lanes, rows = _host.lanes(item), _host.tile_rows()
-    for K in range(_host.blocking().depth // item, 0, -1):
+    for K in range(_host.blocking().depth, 0, -1):
         tile = -(-rows // lanes) * lanes * K * item
         fitting, room = divmod(block, tile)
         if tile // 5 < room < tile // 3:
@@ -413,7 +413,7 @@ def test_products_are_right_on_caches_of_any_size(sizes):
     present = _host.blocking()
     if sizes[0] < _host.cache_bytes(1):
         assert depth < present.depth
-        assert block == max(sizes[1] * 5 // 8, depth * _host.isa().registers // 2)  # a tile, even if it is larger than the cache
+        assert block == max(sizes[1] * 5 // 8, 8 * depth * _host.isa().registers // 2)  # a tile, even if it is larger than the cache
     else:
         assert (depth, block) >= (present.depth, present.block)
 
