@@ -261,6 +261,6 @@ def _places(cut: Slices) -> list[Owner]:
 def _clash(new: Sequence[Access], old: Sequence[Access]) -> bool:
     for (low, high), owner in new:
         for (other_low, other_high), other in old:
-            if low < other_high and other_low < high and (owner == ANYBODY or owner != other):
+            if low < other_high and other_low < high and (owner in (ANYBODY, EVERYBODY) or owner != other):  # some may be late
                 return True
     return False
