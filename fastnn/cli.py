@@ -167,13 +167,13 @@ def _write(folder: Path, trainer: Trainer, history: History) -> None:
 def _warmup(args: argparse.Namespace) -> int:
     import time
 
-    from .kernels import KERNELS, _cache, _notice
+    from .kernels import _cache, _notice
+    from .kernels._everything import everything
     from .training.progress import counted
 
-    variants = [(kernel, dtypes) for kernel in KERNELS.values() for dtypes in kernel.signature.variants()]
     start, stored = time.perf_counter(), _cache.size()[0]
     with _notice.shown_by(lambda text: None):
-        for kernel, dtypes in counted(variants, "compiling kernels"):
+        for kernel, dtypes in counted(everything(), "compiling kernels"):
             kernel.entry(dtypes)
     count, size = _cache.size()
     seconds = time.perf_counter() - start
