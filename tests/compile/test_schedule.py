@@ -126,6 +126,24 @@ def test_an_update_is_done_by_whoever_computed_the_gradient():
     assert marks([gradient, ("sgd", (param, grad, one, one, one))], batch) == ["|/", "|+"]
 
 
+def test_gradients_of_one_shape_are_done_whole_and_neighbours_are_updated_in_one_go():
+    rows, cols, batch, layers = 64, 96, 32, 5
+    param, grad = array(layers, rows, cols), array(layers, rows, cols)
+    one, dy, x = array(1), array(layers, batch, rows), array(layers, batch, cols)
+    c = [grad[i : i + 1] for i in range(layers)]
+    gradients = [("gemm", (c[i], array(1, 0), dy[i].T[None], x[i][None], c[i], c[i], 1.0, 0.0, 0)) for i in range(layers)]
+    update = ("sgd", (param.reshape(-1), grad.reshape(-1), one, one, one))
+    assert marks([*gradients, update], batch) == ["|0", " 0", " 1", " 1", " /", "|+"]
+    update = ("sgd", (param[:4].reshape(-1), grad[:4].reshape(-1), one, one, one))
+    assert marks([*gradients[:4], update], batch) == ["|0", " 0", " 1", " 1", " +"]
+    workers = divide([Instruction(*i) for i in (*gradients[:4], update)], batch, 2).workers
+    assert [[len(work.instruction.operands[0]) for work in turns[1:] if work.instruction.kernel == "sgd"] for turns in workers] == [
+        [2 * rows * cols],
+        [2 * rows * cols],
+    ]
+    assert marks([*gradients[:1], ("exp", (x, x)), *gradients[1:2]], batch) == ["|/", "|*", "|/"]
+
+
 def test_small_pieces_of_an_update_go_to_the_worker_before_them():
     rows, cols, batch = 64, 96, 32
     size = rows * cols + rows

@@ -2,7 +2,8 @@
 
 Instructions that go row by row are cut by examples, so that each worker computes on what it has computed itself; other large ones are
 shared among all by their kernels, small ones are done by one worker each, tiny ones by every worker, which saves waiting for the result.
-A large weight gradient and the update behind it are cut by rows alike and done piece by piece.
+Weight gradients of one shape, as those of many equal layers, go to workers as a whole, others are cut by their rows. A large one and the
+update behind it are cut by rows alike and done piece by piece.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def scheduled(instructions: Sequence[Instruction], examples: int, moving: Array 
 def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Division:
     """What each of `parts` workers does, in order; it waits where it needs what another one did since the last wait."""
     division = Division(parts)
+    workers_of = _whole_products(instructions, parts)
     at = 0
     while at < len(instructions):
         instruction = instructions[at]
@@ -68,6 +70,8 @@ def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Di
             division.repeat(instruction, work)
         elif work >= SPLITTING_PAYS and (pieces := division.pieces(instruction)) is not None:
             division.follow(pieces)
+        elif at in workers_of:
+            division.give(instruction, work, workers_of[at])
         elif cut is not None and not _reads_much(instruction):
             division.cut(cut, examples, work)
         elif work >= SPLITTING_PAYS and (whole := _rows_of_result(instruction, parts)) is not None:
@@ -78,6 +82,35 @@ def divide(instructions: Sequence[Instruction], examples: int, parts: int) -> Di
             division.give(instruction, work)
         at += 1
     return division
+
+
+def _whole_products(instructions: Sequence[Instruction], parts: int) -> dict[int, int]:
+    """Which worker does which weight gradient as a whole, of several of one shape between which nothing large stands: each as many.
+
+    So operands are read once, by whoever goes on with the result, and neighbouring results can be updated in one go.
+    """
+    found: dict[int, int] = {}
+    alike: list[int] = []
+
+    def settle() -> None:
+        each = len(alike) // parts
+        found.update({n: k // each for k, n in enumerate(alike[: each * parts])})
+        alike.clear()
+
+    for n, instruction in enumerate(instructions):
+        if cost(instruction).cycles < SPLITTING_PAYS:
+            continue
+        gradient = _rows_of_result(instruction, parts) is not None
+        if alike and not (gradient and _shapes(instruction) == _shapes(instructions[alike[-1]])):
+            settle()
+        if gradient:
+            alike.append(n)
+    settle()
+    return found
+
+
+def _shapes(instruction: Instruction) -> list[tuple[int, ...]]:
+    return [x.shape for x in instruction.operands if isinstance(x, np.ndarray)]
 
 
 def _reads_much(instruction: Instruction) -> bool:
@@ -175,10 +208,10 @@ class Division:
             turns.append(Work(instruction, part, len(self.workers)))
             self.load[part] += work / len(self.workers)
 
-    def give(self, instruction: Instruction, work: float) -> None:
-        """One worker does an instruction: the one with least to do among those who need not wait for others."""
+    def give(self, instruction: Instruction, work: float, worker: int | None = None) -> None:
+        """One worker does an instruction: a given one, or the one with least to do among those who need not wait for others."""
         by_load = sorted(range(len(self.workers)), key=lambda part: self.load[part])
-        part = next((part for part in by_load if self.free(instruction, (part,))), by_load[0])
+        part = next((part for part in by_load if self.free(instruction, (part,))), by_load[0]) if worker is None else worker
         self._access(instruction, [(part,)] * len(instruction.operands), str(part))
         self._do(part, instruction)
         self.load[part] += work
