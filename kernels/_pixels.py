@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from llvmlite import ir
@@ -12,7 +13,9 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from ._compiler import subroutine
-from ._simd import I32, I64, LLVM_ITEMS, Mover, V, constant, gather, maximum, shuffle, splat, where
+from ._simd import I32, I64, LLVM_ITEMS, Mover, V, constant, gather, lanewise, shuffle, splat, where
+
+USUAL_COLUMNS = 3  # of a window of ResNet's, for which code is straight
 
 
 def within(b: ir.IRBuilder, first: ir.Value, step: ir.Value, size: ir.Value, lanes: int) -> ir.Value:
@@ -164,18 +167,36 @@ def _window_row(typingctx: Any, target: Any, cols: Any, source: Any, height: Any
         target, cols, source, height, width, row, col, kernel_h, kernel_w, dilation_h, dilation_w, stride, _ = values
         mover = _Mover(b, LLVM_ITEMS[like], nothing=-math.inf)
         largest = cgutils.alloca_once(b, mover.vector)
+        nans = cgutils.alloca_once(b, lanewise(ir.IntType(1), mover.lanes))  # where one was seen, which no comparison finds
+
+        def rows(reads: list[Callable[[ir.Value], ir.Value]]) -> None:
+            """What some columns of the kernel find in each of its rows."""
+            with cgutils.for_range(b, kernel_h, intp=I64) as k:
+                here = b.add(row, b.mul(k.index, dilation_h))
+                with b.if_then(b.icmp_unsigned("<", here, height)):
+                    shift = mover.offset(I64(0), b.mul(here, width))
+                    values = [V(b, read(shift)) for read in reads]
+                    wrong = reduce(b.or_, [b.fcmp_unordered("uno", value.value, value.value) for value in values])
+                    b.store(b.or_(wrong, b.load(nans)), nans)
+                    best = reduce(lambda x, y: where(x > y, x, y), values)
+                    before = V(b, b.load(largest))
+                    b.store(where(best > before, best, before).value, largest)
 
         def chunk(j: ir.Value, existing: ir.Value | None, known: int) -> None:
             b.store(constant(mover.vector, mover.nothing), largest)
-            with cgutils.for_range(b, kernel_w, intp=I64) as l:
-                first = b.add(b.add(col, b.mul(j, stride)), b.mul(l.index, dilation_w))
-                read = mover.read(source, first, stride, width, known)
-                with cgutils.for_range(b, kernel_h, intp=I64) as k:
-                    here = b.add(row, b.mul(k.index, dilation_h))
-                    with b.if_then(b.icmp_unsigned("<", here, height)):
-                        value = V(b, read(mover.offset(I64(0), b.mul(here, width))))
-                        b.store(maximum(value, V(b, b.load(largest))).value, largest)
-            mover.store(b.load(largest), mover.offset(target, j), existing)
+            b.store(constant(nans.type.pointee, 0), nans)
+            first = b.add(col, b.mul(j, stride))
+
+            def column(l: ir.Value) -> Callable[[ir.Value], ir.Value]:
+                return mover.read(source, b.add(first, b.mul(l, dilation_w)), stride, width, known)
+
+            with b.if_else(b.icmp_signed("==", kernel_w, I64(USUAL_COLUMNS))) as (usual, other):
+                with usual:
+                    rows([column(I64(l)) for l in range(USUAL_COLUMNS)])
+                with other, cgutils.for_range(b, kernel_w, intp=I64) as l:
+                    rows([column(l.index)])
+            result = where(V(b, b.load(nans)), math.nan, V(b, b.load(largest)))
+            mover.store(result.value, mover.offset(target, j), existing)
 
         mover.for_step(stride, lambda known: mover.over(cols, lambda j, existing: chunk(j, existing, known)))
         return context.get_dummy_value()
