@@ -32,6 +32,7 @@ NUMBA_FILES = [
     "spans",
     "taps",
     "tile",
+    "windows",
     "winograd",
 ]
 NUMBA = {f"kernels/_{name}.py" for name in NUMBA_FILES}

@@ -25,6 +25,7 @@ from ._runs import TAPS, tap_table
 from ._shifted_weight_grad import shifted_weight_grad, suits
 from ._spread import PIXEL_BYTES, ROW, VECTOR, pixel_rows, shift_of, spread, spread_in_rows
 from ._weight_grad import weight_grad
+from ._windowed_weight_grad import has_windows_inside, windowed_weight_grad
 
 BLOCK = 1024  # pixels that are worked on at a time
 FEW = 256  # so few pixels are not worth a block of their own
@@ -289,7 +290,9 @@ def conv2d_weight_grad(team, dweight, dy, x, stride_h, stride_w, pad_h, pad_w, d
         return
     O, IG, KH, KW = dweight.shape
     reach = (KH - 1) * dilation_h, (KW - 1) * dilation_w
-    if suits(width(dweight), O // groups, IG, KH * KW, x.shape[2:], dy.shape[2:], reach, stride_h * stride_w):
+    if has_windows_inside(width(dweight), O // groups, (KH, KW), x.shape[2:], dy.shape[2:], stride, pad, dilation):
+        windowed_weight_grad(team, dweight, dy, x, stride, groups)
+    elif suits(width(dweight), O // groups, IG, KH * KW, x.shape[2:], dy.shape[2:], reach, stride_h * stride_w):
         shifted_weight_grad(team, dweight, dy, x, pad, dilation, groups)
     else:
         weight_grad(team, dweight, dy, x, stride, pad, dilation, groups)
