@@ -58,11 +58,13 @@ def replay(epoch: Epoch, optimizer: Optimizer, report: Report | None, scheduler:
                 stretch.program.run(count)
                 seconds = time.perf_counter() - start
                 left -= count
-                progress.add(stretch.size, epoch.losses[first : first + count], last=not left and stretch is epoch.stretches[-1])
-                if failure is not None:
-                    raise failure
-                if scheduler is not None:
-                    scheduler.step()
-                    optimizer.sync()
+                try:
+                    progress.add(stretch.size, epoch.losses[first : first + count], last=not left and stretch is epoch.stretches[-1])
+                finally:  # the schedule agrees with the model even if the report raises
+                    if failure is not None:
+                        raise failure
+                    if scheduler is not None:
+                        scheduler.step()
+                        optimizer.sync()
                 epoch.at_a_time[number] = max(1, min(2 * most, int(count * SECONDS_AT_A_TIME / max(seconds, 1e-9))))
                 deliver_interrupt()

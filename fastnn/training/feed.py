@@ -121,9 +121,12 @@ class LoaderFeed:
         kept = []
         with interrupts_deferred() as deliver_interrupt:
             for x, y in self:
-                report(len(x), step(x, y))
-                if scheduler is not None:
-                    scheduler.step()
+                loss = step(x, y)
+                try:
+                    report(len(x), loss)
+                finally:  # the schedule agrees with the model even if the report raises
+                    if scheduler is not None:
+                        scheduler.step()
                 if keep is not None:
                     kept.append((step.output.copy(), y))
                 deliver_interrupt()

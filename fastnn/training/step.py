@@ -104,9 +104,11 @@ class EagerStep:
                 losses.append(self(x[rows], y[rows]))
                 if outputs is not None:
                     outputs[rows] = self.output
-                if report is not None:
-                    report(len(rows), losses[-1])
-                if scheduler is not None:
-                    scheduler.step()
+                try:
+                    if report is not None:
+                        report(len(rows), losses[-1])
+                finally:  # the schedule agrees with the model even if the report raises
+                    if scheduler is not None:
+                        scheduler.step()
                 deliver_interrupt()
         return np.array(losses)

@@ -237,6 +237,28 @@ def test_python_dash_m_is_the_same_program():
     assert done.stderr.startswith("fastnn: unknown data set")
 
 
+LOOKS = """
+import sys
+from fastnn import cli, models, nn
+
+class Looks(nn.Sequential):
+    def forward(self, x):
+        y = super().forward(x)
+        return y if y.sum().item() > 0 else 2.0 * y
+
+mlp = models.mlp
+models.mlp = lambda *arguments, **options: Looks(mlp(*arguments, **options))
+sys.exit(cli.main(["train", "iris", "--model", "mlp", "--hidden", "8", "--epochs", "1"]))
+"""
+
+
+def test_a_model_that_cannot_be_recorded_is_trained_eagerly_which_is_said():
+    done = subprocess.run([sys.executable, "-c", LOOKS], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "training runs eagerly, which is slower: item() at <string>:8: " in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("test accuracy")
+
+
 def test_ctrl_c_ends_with_one_line_and_status_130():
     command = [sys.executable, "-m", "fastnn", "train", "digits", "--backend", "numpy", "--epochs", "100000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

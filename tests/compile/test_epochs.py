@@ -10,8 +10,9 @@ from fastnn.kernels import KERNELS, Program
 
 import fastnn
 from fastnn import nn, optim
-from fastnn.compile import replay
+from fastnn.compile import TrainingStep, replay
 from fastnn.errors import StateError
+from fastnn.training.step import EagerStep
 
 RNG = np.random.default_rng(0)
 FEATURES, CLASSES = 12, 5
@@ -114,6 +115,44 @@ def test_a_schedule_in_compiled_code_is_bitwise_that_of_single_steps(name, monke
     ]
     assert sum(runs) == len(losses)
     assert len(runs) < len(losses) / 10
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("kind", [TrainingStep, EagerStep])
+def test_a_report_that_raises_leaves_model_optimiser_and_schedule_agreed(kind, own, monkeypatch):
+    """Training goes on from there as if it had been as many single steps."""
+
+    class Own:
+        def __init__(self, schedule):
+            self.step, self.schedule = schedule.step, schedule
+
+    class FullError(Exception):
+        pass
+
+    def build_with_schedule(kind):
+        step, opt = build()
+        schedule = optim.lr_scheduler.OneCycleLR(opt, max_lr=0.01, total_steps=3000)
+        return kind(step.model, fastnn.losses.get("cross_entropy"), opt), opt, schedule
+
+    def report(examples, loss):
+        reports.append(examples)
+        if len(reports) == 3:
+            raise FullError
+
+    monkeypatch.setattr(replay, "SECONDS_BETWEEN_REPORTS", 0)
+    reports = []
+    step, opt, schedule = build_with_schedule(kind)
+    with pytest.raises(FullError):
+        step.run_epoch(X, LABELS, 2, report=report, scheduler=Own(schedule) if own else schedule)
+    done = sum(reports) // 2
+    assert schedule.last_epoch == done == opt.state_dict()["state"][0]["step"]
+    step(X[2 * done : 2 * done + 2], LABELS[2 * done : 2 * done + 2])
+    expected, _, other = build_with_schedule(kind)
+    for i in range(done + 1):
+        expected(X[2 * i : 2 * i + 2], LABELS[2 * i : 2 * i + 2])
+        if i < done:
+            other.step()
+    assert trained(step) == trained(expected)
 
 
 def test_a_schedule_of_ones_own_is_asked_after_each_step():
