@@ -11,12 +11,13 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from . import _host
+from ._dots import folded
 from ._host import NV
 from ._rows import _halved
 from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, register, splat
 
 ROWS_AT_ONCE = 8  # rows of the matrix added to the result in one pass over it
-DOTS_AT_ONCE = 4  # columns whose products with the vector are summed side by side
+DOTS_AT_ONCE = 8  # columns whose products with the vector are summed side by side, and whose sums are folded together
 PANELS_AT_ONCE = 4  # panels of a packed matrix whose products with the vector are summed side by side
 
 
@@ -101,7 +102,7 @@ def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: A
             places = [builder.sub(builder.add(b, builder.mul(I64(j), b_col)), back) for j in range(number)]
             with builder.goto_entry_block():
                 totals = [builder.alloca(vector) for _ in range(number)]
-                twice = builder.alloca(vector, 2)
+                twofold = [builder.alloca(vector, 2) for _ in range(number)]
             for total in totals:
                 builder.store(zero, total)
 
@@ -118,18 +119,22 @@ def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: A
                 step(k, None)
             with builder.if_then(builder.and_(builder.icmp_signed(">", rest, I64(0)), builder.icmp_signed("<=", first, last))):
                 step(last, lanes_below(builder, rest, lanes))
-            for j, total in enumerate(totals):
+            for total, twice in zip(totals, twofold, strict=True):
                 for half in range(2):  # lanes go back to where they are without a shift, so that the sum is the same
                     builder.store(builder.load(total), builder.gep(twice, [I64(half)]))
-                turned = mover.load(builder.add(builder.ptrtoint(twice, I64), back), None)
-                result = builder.fmul(alpha, _halved(V(builder, turned), 1, operator.add).value)
-                at = builder.inttoptr(builder.add(c, I64(j * bytes)), item.as_pointer())
-                with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
-                    with fresh:
-                        builder.store(result, at)
-                    with added:
-                        old = _scalar(builder, item, builder.add(base, I64(j * bytes)))
-                        builder.store(builder.fadd(result, builder.fmul(beta, old)), at)
+            turned = [V(builder, mover.load(builder.add(builder.ptrtoint(twice, I64), back))) for twice in twofold]
+            few = Mover(builder, item, min(number, lanes))
+            found = folded(turned, few.lanes) if number > 1 else [_halved(turned[0], 1, operator.add)]
+            sums = [V(builder, alpha) * sum for sum in found]
+            offsets = [I64(i * few.lanes * bytes) for i in range(len(sums))]
+            with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
+                with fresh:
+                    for sum, offset in zip(sums, offsets, strict=True):
+                        few.store(sum.value, builder.add(c, offset), None)
+                with added:
+                    for sum, offset in zip(sums, offsets, strict=True):
+                        old = V(builder, few.load(builder.add(base, offset)))
+                        few.store((sum + V(builder, beta) * old).value, builder.add(c, offset), None)
 
         with builder.if_else(builder.icmp_signed("==", count, I64(DOTS_AT_ONCE))) as (several, single):
             with several:
