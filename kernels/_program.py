@@ -17,10 +17,9 @@ from ._team import LINE, get_num_threads, team
 SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
 WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
 COPYING_PAYS = 32 << 10  # bytes up to which a copy costs less than telling every instruction where to look
-TRYING_PAYS = 8_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
+TRYING_PAYS = 4_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
 TRIALS = 6  # runs, in turns by all workers and by one, whose shortest times decide
-TRIED = 8  # times over that a program is run in a trial, at most: enough for what one core leaves to another to count for little
-TRUST = 100  # how much longer than the trials took their outcome is relied on
+TRUST = 20  # how much longer than the trials took their outcome is relied on
 
 
 class Instruction(NamedTuple):
@@ -144,10 +143,6 @@ class _Choice:
             return most if self.left % 2 == 0 else 1
         return min(self.seconds, key=self.seconds.__getitem__)
 
-    def times(self, left: int) -> int:
-        """How many of the `left` times over, that a program is yet to be run, are to be run now, by as many workers as were picked."""
-        return min(left, TRIED) if self.left else left
-
     def note(self, parts: int, seconds: float, repeat: int) -> None:
         """Take down how long a run took."""
         if self.left:
@@ -234,25 +229,18 @@ class Program:
                     KERNELS[name].twin(*operands)
             return
         parts = get_num_threads() if repeat * self.cycles >= SHARING_PAYS and self.division is not None else 1
-        wake = repeat * self.cycles >= WAKING_PAYS
         if parts == 1:
             self._run_alone(repeat)
         elif self._choice is None:
-            self._run_shared(repeat, parts, wake)
+            self._run_shared(repeat, parts)
         else:
-            self._run_by_choice(self._choice, repeat, parts, wake)
-
-    def _run_by_choice(self, choice: _Choice, repeat: int, most: int, wake: bool) -> None:
-        while repeat:
-            parts = choice.pick(most)
-            some = choice.times(repeat)
+            parts = self._choice.pick(parts)
             start = time.perf_counter()
             if parts == 1:
-                self._run_alone(some)
-            shared = parts > 1 and self._run_shared(some, parts, wake)
-            if shared or parts == 1:
-                choice.note(parts, time.perf_counter() - start, some)
-            repeat -= some
+                self._run_alone(repeat)
+            elif not self._run_shared(repeat, parts):
+                return
+            self._choice.note(parts, time.perf_counter() - start, repeat)
 
     def _run_alone(self, repeat: int) -> None:
         ready = self._ready.get(1) or self._made_ready(1)
@@ -260,13 +248,13 @@ class Program:
         ready.repeated(repeat)
         ready.entry(*ready.arguments)
 
-    def _run_shared(self, repeat: int, parts: int, wake: bool) -> bool:
+    def _run_shared(self, repeat: int, parts: int) -> bool:
         """Run on several workers, or alone if there are none; returns which."""
         ready = self._ready.get(parts) or self._made_ready(parts)
         ready.meeting[0] = 0
         ready.point(self.address)
         ready.repeated(repeat)
-        if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake):
+        if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=repeat * self.cycles >= WAKING_PAYS):
             return True
         self._run_alone(repeat)
         return False
