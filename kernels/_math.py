@@ -19,6 +19,7 @@ from ._coefficients import (
     ERF_NEAR_DOUBLE,
     FORMATS,
     GAUSSIAN_LIFT,
+    GAUSSIAN_SPLIT,
     GAUSSIAN_TAIL,
     HALF_PI,
     LOG_SERIES,
@@ -321,8 +322,9 @@ def _gaussian_by_tables(t: V) -> tuple[V, V]:
     shifted = fma(t, t, magic)
     r = fma(t, t, magic - shifted)
     number = bits(shifted)
-    coarse = lookup([2.0**GAUSSIAN_LIFT * math.exp(-4 * i) for i in range(32)], number >> 5)
-    fine = lookup([2.0**-GAUSSIAN_LIFT * math.exp(-j / 8) for j in range(32)], number)
+    lift = 2.0**GAUSSIAN_LIFT * GAUSSIAN_SPLIT
+    coarse = lookup([lift * math.exp(-4 * i) for i in range(32)], number >> 5)
+    fine = lookup([math.exp(-j / 8) / lift for j in range(32)], number)
     return fma(coarse, horner(r, EXP_HALF_TAIL) * r, coarse), fine
 
 

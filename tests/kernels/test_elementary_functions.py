@@ -19,6 +19,7 @@ BOUNDS = {
     "cos": (4, 1e-14),
     "erf": (4, 1e-14),
 }
+TABLED = [n for n in BOUNDS if (TABLES / f"umath-validation-set-{n}.csv").exists()]
 EVERY = ("exp", "log", "tanh", "sigmoid")
 
 
@@ -115,15 +116,29 @@ def test_float64_errors(name):
         np.testing.assert_allclose(compute(name, x), REFERENCES[name](x), rtol=BOUNDS[name][1])
 
 
-@pytest.mark.parametrize("name", [n for n in BOUNDS if (TABLES / f"umath-validation-set-{n}.csv").exists()])
+def validation_table(name, dtype):
+    """Arguments and results, rounded once, of NumPy's own table for a function, as arrays of a dtype."""
+    lines = (TABLES / f"umath-validation-set-{name}.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines if line.startswith(f"np.{dtype.__name__},")]
+    return [np.array([int(row[i], 16) for row in rows], f"u{dtype().itemsize}").view(dtype) for i in (1, 2)]
+
+
+@pytest.mark.parametrize("name", TABLED)
 def test_float32_results_match_the_validation_tables_of_numpy(name):
-    rows = [
-        line.split(",") for line in (TABLES / f"umath-validation-set-{name}.csv").read_text().splitlines() if line.startswith("np.float32")
-    ]
-    x, exact = (np.array([int(row[i], 16) for row in rows], np.uint32).view(np.float32) for i in (1, 2))
+    x, exact = validation_table(name, np.float32)
     errors = ulp_errors(compute(name, x), exact.astype(np.float64))
-    assert len(rows) > 100
+    assert len(x) > 100
     assert errors.max() <= BOUNDS[name][0]
+
+
+@pytest.mark.parametrize("name", TABLED)
+def test_float64_results_match_the_validation_tables_of_numpy(name):
+    x, exact = validation_table(name, np.float64)
+    y = compute(name, x)
+    finite = np.isfinite(exact)
+    assert len(x) > 100
+    np.testing.assert_array_equal(y[~finite], exact[~finite])
+    assert (np.abs(y[finite] - exact[finite]) / np.spacing(np.abs(exact[finite]))).max() <= 2
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -240,6 +255,19 @@ def test_float32_activations_are_right_to_4_ulp_even_where_they_are_next_to_noth
     x = np.concatenate([far, np.linspace(-3, 3, 20_001), -np.geomspace(1e-37, 1, 5_001), [1e4, -1e4, 3e38, -3e38, 0.0]]).astype(np.float32)
     y = compute(name, x, *numbers)
     assert ulp_errors(y, exact(x.astype(np.float64))).max() <= 4
+
+
+def test_gelu_is_right_to_4_ulp_over_all_exponents_and_where_pieces_meet():
+    every = np.concatenate([s * np.ldexp(np.linspace(1, 2, 301), e) for e in range(-149, 128) for s in (1, -1)])
+    with np.errstate(over="ignore"):
+        edges = np.array([0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 9, 11, 13], np.float32)
+        near = (edges.view(np.int32)[:, None] + np.arange(-50, 50, dtype=np.int32)).view(np.float32).ravel()
+        x = np.concatenate([every.astype(np.float32), near, -near, np.linspace(-14.5, 6, 300_001, dtype=np.float32)])
+        exact = ACTIVATIONS["gelu"][1](np.minimum(x[np.isfinite(x)].astype(np.float64), 1e38))
+    y = compute("gelu", x)[np.isfinite(x)]
+    ordinary = np.abs(x[np.isfinite(x)]) < 1e38
+    assert ulp_errors(y, exact)[ordinary].max() <= 4
+    np.testing.assert_array_equal(y[~ordinary], np.maximum(x[np.isfinite(x)], 0)[~ordinary])
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
-"""An update of many parameters by Adam."""
+"""An update of many parameters by each of the usual optimisers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,35 @@ from ..case import Array, Case, Contestant, Setting
 
 COUNT = 10_000_000
 QUICK_COUNT = 10_000
-TOUCHED = 7  # arrays of that size: the gradient read; parameter and two moments read and written
 STRIDE_CHECKED = 997
 LR = 1e-3
+EPS = 1e-8
+
+
+class Update(NamedTuple):
+    """An optimiser: its name here and in PyTorch, its arguments, the first step from parameters and gradients, arrays read and written."""
+
+    name: str
+    arguments: dict[str, Any]
+    reference: Callable[[Array, Array], Array]
+    touched: int
+
+
+def _adam(value: Array, gradient: Array) -> Array:
+    result: Array = value - LR * gradient / (np.abs(gradient) + EPS)  # both averages are those of one gradient
+    return result
+
+
+UPDATES = {  # touched: the gradient read; the parameter and each moment read and written
+    "Adam": Update("Adam", {}, _adam, 7),
+    "AdamW": Update("AdamW", {"weight_decay": 0.1}, lambda value, gradient: _adam(value * (1 - LR * 0.1), gradient), 7),
+    "SGD with momentum": Update("SGD", {"momentum": 0.9}, lambda value, gradient: value - LR * gradient, 5),
+    "RMSprop": Update("RMSprop", {}, lambda value, gradient: value - LR * gradient / (np.sqrt(0.01) * np.abs(gradient) + EPS), 5),
+}
 
 
 def cases(setting: Setting) -> Iterator[Case]:
-    """Adam on ten million parameters."""
+    """Each optimiser on ten million parameters."""
     count = QUICK_COUNT if setting.quick else COUNT
 
     @cache
@@ -29,10 +52,15 @@ def cases(setting: Setting) -> Iterator[Case]:
         rng = np.random.default_rng(0)
         return rng.standard_normal(count).astype(np.float32), rng.standard_normal(count).astype(np.float32)
 
+    for name, update in UPDATES.items():
+        yield _case(f"{name} on {count:,} parameters", update, data, count, setting)
+
+
+def _case(name: str, update: Update, data: Callable[[], tuple[Array, Array]], count: int, setting: Setting) -> Case:
     def ours() -> Contestant:
         value, gradient = data()
         p = Parameter(value.copy())
-        optimiser = optim.Adam([p], lr=LR)
+        optimiser = getattr(optim, update.name)([p], lr=LR, **update.arguments)
         (p * Tensor(gradient)).sum().backward()  # which leaves the gradient where the optimiser reads it
         return Contestant(optimiser.step, lambda: (optimiser.step(), p.data[::STRIDE_CHECKED].copy())[1])
 
@@ -41,20 +69,20 @@ def cases(setting: Setting) -> Iterator[Case]:
         value, gradient = data()
         p = torch.nn.Parameter(torch.from_numpy(value.copy()))
         p.grad = torch.from_numpy(gradient.copy())
-        optimiser = torch.optim.Adam([p], lr=LR, fused=True)
+        fused = {} if update.name == "RMSprop" else {"fused": True}  # which has no fused update
+        optimiser = getattr(torch.optim, update.name)([p], lr=LR, **update.arguments, **fused)
         return Contestant(optimiser.step, lambda: (optimiser.step(), p.detach().numpy()[::STRIDE_CHECKED].copy())[1])
 
     def reference() -> Array:
         value, gradient = (a[::STRIDE_CHECKED].astype(np.float64) for a in data())
-        result: Array = value - LR * gradient / (np.abs(gradient) + 1e-8)  # the first step, where both averages are those of one gradient
-        return result
+        return update.reference(value, gradient)
 
-    yield Case(
+    return Case(
         group="optimiser update, float32",
-        name=f"Adam on {count:,} parameters",
+        name=name,
         contestants={"fastnn": ours, "PyTorch": torch},
         reference=reference,
         rtol=1e-5,
         atol=1e-6,
-        bytes=4.0 * TOUCHED * count,
+        bytes=4.0 * update.touched * count,
     )
