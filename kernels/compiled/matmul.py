@@ -10,7 +10,7 @@ import numpy as np
 from .. import _host
 from .._blocks import transpose
 from .._calls import invoke
-from .._compiler import inlined, subroutine
+from .._compiler import by_hand, inlined, subroutine
 from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
 from .._host import NV, tile_rows
 from .._inner import COLUMNS, ROWS, inner_tile
@@ -161,6 +161,7 @@ def transpose_pays(M, N, K, W, a_crosswise, b_crosswise, added):
     return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * COPY * K * N // W
 
 
+@by_hand
 def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     part, parts = team
     number = peek(epilogue, np.int64(0))
