@@ -1,5 +1,6 @@
 """A compiled step does what the same eager code does, for any model made of the library's operations."""
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -138,6 +139,23 @@ def test_eager_calls_and_compiled_steps_may_alternate():
         losses += [step(*batch)] if i % 2 else eager_losses(model, opt, [batch])
     np.testing.assert_allclose(losses, expected, rtol=1e-12)
     assert opt.state_dict()["state"][0]["step"] == len(batches)
+
+
+def test_states_that_are_loaded_between_steps_are_gone_on_from():
+    """As the same step went on from there, and as a new one does."""
+    model, opt = build(residual, "adam", np.float32)
+    step = fastnn.compile_training(model, "cross_entropy", opt)
+    step.run_epoch(X, LABELS, 20)
+    kept = {k: np.array(v) for k, v in model.state_dict().items()}, copy.deepcopy(opt.state_dict())
+    expected = step.run_epoch(X, LABELS, 20).tolist(), step(X[:20], LABELS[:20])
+    model.load_state_dict(kept[0])
+    opt.load_state_dict(kept[1])
+    assert (step.run_epoch(X, LABELS, 20).tolist(), step(X[:20], LABELS[:20])) == expected
+    other, other_opt = build(residual, "adam", np.float32)
+    other.load_state_dict(kept[0])
+    other_opt.load_state_dict(kept[1])
+    new = fastnn.compile_training(other, "cross_entropy", other_opt)
+    assert (new.run_epoch(X, LABELS, 20).tolist(), new(X[:20], LABELS[:20])) == expected
 
 
 def test_learning_rates_and_modes_need_no_new_recording_when_they_come_back(monkeypatch):
