@@ -294,7 +294,8 @@ def compile_training(
     Parameters
     ----------
     model
-        Any module made of this library's operations, one input to one output. Control flow on values cannot be recorded.
+        Any module made of this library's operations; a tuple x is its several inputs, and `loss` gets what it returns, a tensor or several.
+        Control flow on values cannot be recorded.
     loss
         A name in `fastnn.losses.LOSSES`, or a function of (output, target) that returns a tensor with one element.
     optimizer
