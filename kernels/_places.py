@@ -14,57 +14,26 @@ from numba.extending import intrinsic
 
 from ._compiler import subroutine
 from ._host import NV
-from ._simd import I64, LLVM_ITEMS, register, splat
-from ._taps import MOST_ROWS
-from ._tile import _Tile
+from ._simd import I64, LLVM_ITEMS, register
+from ._taps import MOST_ROWS, _TapTile
 
 PLACES = 16
 NAMES = ("c", "c_row", "c_place", "weight", "weight_row", "weight_place", "tiles", "tiles_place", "starts", "channels")
 
 
-class _PlaceTile(_Tile):
+class _PlaceTile(_TapTile):
     """Emits `rows` channels by `vectors` registers of tiles, for all places."""
-
-    def __init__(self, b: ir.IRBuilder, item: ir.Type, rows: int, vectors: int) -> None:
-        super().__init__(b, item, rows, vectors, False)
 
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b = self.b
+        none = b.icmp_signed("==", operands["starts"], I64(0))
         with cgutils.for_range(b, I64(PLACES), intp=I64) as place:
             at = {name: b.add(operands[name], b.mul(place.index, operands[f"{name}_place"])) for name in ("c", "weight", "tiles")}
-            places = [
-                b.add(row, I64(v * self.vector.count * self.bytes))
-                for row in self._beneath(at["c"], operands["c_row"])
-                for v in range(self.vectors)
-            ]
-            starts = self._starts(b.add(operands["starts"], b.mul(place.index, I64(MOST_ROWS * self.bytes))), operands["starts"], places)
-            for value, to in zip(self._sums(at, operands, starts), places, strict=True):
+            numbers = b.add(operands["starts"], b.mul(place.index, I64(MOST_ROWS * self.bytes)))
+            targets = self._places(at["c"], operands["c_row"])
+            starts = self._starts({"bias": b.select(none, I64(0), numbers)}, targets)
+            for value, to in zip(self._sums(at, operands, starts), targets, strict=True):
                 self.store(value, to)
-
-    def _beneath(self, first: ir.Value, row: ir.Value) -> list[ir.Value]:
-        """The addresses of rows, each made from the one before: multiples of `row` would take a register each."""
-        byte = ir.IntType(8).as_pointer()
-        pointers = [self.b.inttoptr(first, byte)]
-        for _ in range(1, self.rows):
-            pointers.append(self.b.gep(pointers[-1], [row]))
-        return [self.b.ptrtoint(p, I64) for p in pointers]
-
-    def _starts(self, starts: ir.Value, given: ir.Value, places: list[ir.Value]) -> list[ir.Value]:
-        """What sums begin from: a number for each row, or, where these have no address, what is there already."""
-        b = self.b
-        with b.if_else(b.icmp_signed("==", given, I64(0))) as (held, fresh):
-            with held:
-                before, from_held = [self.load(at) for at in places], b.block
-            with fresh:
-                numbers = [b.load(self.at(b.add(starts, I64(i * self.bytes)), self.item)) for i in range(self.rows)]
-                spread, from_fresh = [splat(b, x, self.vector.count) for x in numbers], b.block
-        found = []
-        for i, value in enumerate(before):
-            phi = b.phi(self.vector)
-            phi.add_incoming(value, from_held)
-            phi.add_incoming(spread[i // self.vectors], from_fresh)
-            found.append(phi)
-        return found
 
     def _sums(self, at: dict[str, ir.Value], operands: dict[str, ir.Value], starts: list[ir.Value]) -> list[ir.Value]:
         """The loop over channels."""
@@ -77,10 +46,10 @@ class _PlaceTile(_Tile):
         sums = [b.phi(self.vector) for _ in starts]
         b.cbranch(b.icmp_signed(">", left, I64(0)), body, done)
         b.position_at_end(body)
-        results = self._step(self._beneath(weight, operands["weight_row"]), tiles, [None] * self.vectors, sums)
-        width = NV * self.vector.count * self.bytes
+        self.apart = I64(self.step)
+        results = self._step(self._rows(weight, operands["weight_row"]), tiles, [None] * self.vectors, sums)
         before = [operands["channels"], at["weight"], at["tiles"], *starts]
-        after = [b.sub(left, I64(1)), b.add(weight, I64(self.bytes)), b.add(tiles, I64(width)), *results]
+        after = [b.sub(left, I64(1)), b.add(weight, I64(self.bytes)), b.add(tiles, I64(NV * self.step)), *results]
         for phi, first, further in zip([left, weight, tiles, *sums], before, after, strict=True):
             phi.add_incoming(first, entry)
             phi.add_incoming(further, body)
