@@ -167,7 +167,7 @@ def _write(folder: Path, trainer: Trainer, history: History) -> None:
 def _warmup(args: argparse.Namespace) -> int:
     import time
 
-    from .kernels import _cache, _notice
+    from .kernels import _builtin, _cache, _notice
     from .kernels._everything import everything
     from .training.progress import counted
 
@@ -175,6 +175,8 @@ def _warmup(args: argparse.Namespace) -> int:
     with _notice.shown_by(lambda text: None):
         for kernel, dtypes in counted(everything(), "compiling kernels"):
             kernel.entry(dtypes)
+        if _builtin.possible():
+            _builtin._method()
     count, size = _cache.size()
     seconds = time.perf_counter() - start
     print(f"compiled {count - stored} kernels in {seconds:.1f} s; {count} stored, {size / 1e6:.1f} MB in {_cache.folder()}")
