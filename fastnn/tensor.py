@@ -32,7 +32,7 @@ class _Mode(threading.local):
     nesting = 0  # how many gradients of functions are being taken around this point
     run = staticmethod(kernels.run)
     guard = staticmethod(lambda array, check, data_only=False: check(array))  # look at values: at once, or on each run of a program
-    tensor: type[Tensor]  # what results become
+    tensor: Callable[[Array], Tensor]  # what results become
 
 
 mode = _Mode()

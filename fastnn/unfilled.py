@@ -20,6 +20,14 @@ def no_values(what: str) -> NoReturn:
     )
 
 
+def no_values_left(what: str) -> NoReturn:
+    """Raise StateError for `what` is used after the program that computes it was recorded, naming the line."""
+    raise StateError(
+        f"{what} at {_caller()}: this tensor belongs to a recorded program and has no value outside of it; what one call keeps for "
+        "the next, or for others to look at, must be returned by the model, or the model run in eager mode"
+    )
+
+
 def called_by_library() -> bool:
     """Whether the caller of the function that asks is part of this library."""
     return _package(sys._getframe(2)) == "fastnn"

@@ -15,9 +15,8 @@ from ..tensor import Array, Tensor, as_array, no_grad, to_array
 from .constants import Constants
 from .feeding import fed_dtype, feed
 from .passes.memory_plan import Bytes
-from .placeholder import Placeholder
 from .plan import Plan
-from .recording import Recording, outputs_of, recording
+from .recording import Recording, outputs_of, recorded, recording
 from .settings import Settings
 from .snapshot import snapshot
 
@@ -123,7 +122,7 @@ class InferenceModel:
             if not values:
                 raise ShapeError("a compiled model needs at least one input, got none")
             with self._lock, self._constants.at_hand():
-                plan = Plan(self._record(values), plans.arena, fold=not self.live)
+                plan = Plan(recorded(self._model, lambda: self._record(values)), plans.arena, fold=not self.live)
                 plan.recording.state = []  # which would keep weights that no program reads
             if plan.arena is not plans.arena or len(plans.by_kinds) >= KEPT_PLANS:  # what lies in a smaller arena is recorded anew
                 plans.clear()
@@ -136,9 +135,9 @@ class InferenceModel:
 
     def _record(self, values: tuple[Array, ...]) -> Recording:
         kinds = [to_array(v[:0] if v.ndim else v, self.dtype if v.dtype.kind == "f" else None, "input") for v in values]
-        inputs = [Placeholder(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
         with recording([t.data for t in self._weights]) as found, no_grad():
             found.constants = self._constants
+            inputs = [found.tensor(np.empty(v.shape, fed_dtype(kind, self.dtype))) for v, kind in zip(values, kinds, strict=True)]
             found.inputs = [t.data for t in inputs]
             result = self._model(*inputs)
             found.outputs = outputs_of(result)

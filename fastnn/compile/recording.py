@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DTypeError
 from ..kernels import Instruction
+from ..nn import Module
 from ..tensor import Array, Tensor, mode
 from ..unfilled import plain
 from .constants import Constants
@@ -48,6 +49,15 @@ class Recording:
     constants: Constants = field(default_factory=Constants, repr=False)
     _roots: dict[int, tuple[Instruction, Roots, Roots]] = field(default_factory=dict, repr=False)
     _extents: dict[int, tuple[Instruction, list[Range], list[Range]]] = field(default_factory=dict, repr=False)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the kernel calls of this thread are noted here now."""
+        return bool(mode.run == self.append)
+
+    def tensor(self, data: Array) -> Placeholder:
+        """A tensor in the memory `data`, which will have values when the program runs."""
+        return Placeholder(data, self)
 
     def append(self, kernel: str, *operands: Any) -> None:
         """Note a kernel call instead of making it."""
@@ -139,11 +149,35 @@ def recording(state: Sequence[Array] = ()) -> Iterator[Recording]:
     """Note all kernel calls of this thread in the body of a `with` statement instead of making them."""
     result = Recording(state=list(state))
     before = mode.run, mode.guard, mode.tensor
-    mode.run, mode.guard, mode.tensor = result.append, result.guard, Placeholder
+    mode.run, mode.guard, mode.tensor = result.append, result.guard, result.tensor
     try:
         yield result
     finally:
         mode.run, mode.guard, mode.tensor = before
+
+
+def recorded(model: Module, record: Callable[[], Recording]) -> Recording:
+    """What `record`, which calls `model`, returns.
+
+    Where modules keep tensors of a call, it is called once more: a program carries nothing from one run to the next, so reading what the
+    first call has kept raises StateError. Modules hold what they held before when an error is raised.
+    """
+    before = [(module, dict(vars(module))) for module in model.modules()]
+    try:
+        found = record()
+        return record() if any(_keeps(vars(module)) for module, _ in before) else found
+    except BaseException:
+        for module, held in before:
+            vars(module).clear()
+            vars(module).update(held)
+        raise
+
+
+def _keeps(value: Any) -> bool:
+    """Whether a value is a tensor without values, or holds one."""
+    if isinstance(value, dict):
+        return any(map(_keeps, value.values()))
+    return isinstance(value, Placeholder) or (isinstance(value, (tuple, list)) and any(map(_keeps, value)))
 
 
 def outputs_of(result: Any) -> list[Array]:

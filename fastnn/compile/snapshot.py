@@ -12,6 +12,7 @@ import numpy as np
 
 from ..nn import Module
 from ..tensor import Tensor
+from .placeholder import Placeholder
 
 
 def snapshot(model: Module, live: bool) -> Module:
@@ -40,6 +41,8 @@ class _Copies:
         return twin
 
     def _plain(self, value: Any) -> Any:
+        if isinstance(value, Placeholder):
+            return value  # what a recorded call has kept, of which nobody can make anything
         if isinstance(value, Tensor):
             tensor = object.__new__(type(value))
             Tensor.__init__(tensor, self.of(value.data), value.requires_grad)

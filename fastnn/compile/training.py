@@ -27,10 +27,9 @@ from .feeding import fed_dtype, feed, tensor_dtype
 from .interrupt import interrupts_deferred
 from .memory import root
 from .passes.memory_plan import Bytes
-from .placeholder import Placeholder
 from .plan import Plan
 from .profile import Profile, profile
-from .recording import Recording, outputs_of, recording
+from .recording import Recording, outputs_of, recorded, recording
 from .replay import Report, replay
 from .settings import Settings
 
@@ -217,7 +216,7 @@ class TrainingStep:
         plan = self._plans.get(key)
         if plan is None:
             with self._settings.forward_runs():
-                found = self._record(kinds, inputs, several_targets)
+                found = recorded(self.model, lambda: self._record(kinds, inputs, several_targets))
             plan = Plan(found, self._arena)
             key = (kinds, inputs, several_targets, self._settings.number, self.optimizer.serial)  # recording may have changed the last two
             kept = list(self._plans.items())[-MOST_PLANS:]
@@ -240,7 +239,7 @@ class TrainingStep:
         before = [p.grad for p in parameters]
         try:
             with recording(state) as found, streams_from(next_stream):
-                batch: list[Tensor] = [Placeholder(np.empty(shape, dtype)) for shape, dtype in kinds]
+                batch: list[Tensor] = [found.tensor(np.empty(shape, dtype)) for shape, dtype in kinds]
                 found.inputs = [t.data for t in batch]
                 self.optimizer.zero_grad()
                 output = self.model(*batch[:inputs])

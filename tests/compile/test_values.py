@@ -305,3 +305,68 @@ def test_a_trainer_goes_on_eagerly_and_says_so(forward, message):
     assert re.search(f"{message}, which is slower: item.. at {re.escape(__file__)}", warned[0])
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         np.testing.assert_allclose(history[name], expected[name], rtol=1e-9)
+
+
+class Recurrent(Net):
+    """Gives each batch something of the one before."""
+
+    def __init__(self, start):
+        super().__init__(None)
+        self.state, self.kept = start, []
+
+    def forward(self, x):
+        y = self.first(x)
+        before = self.state if self.state is not None else fastnn.tensor(np.zeros((1, CLASSES)))
+        self.state = (y + 0.5 * before).mean(axis=0, keepdims=True).detach()
+        return y + self.state
+
+
+STARTS = {"nothing": None, "a tensor": Tensor(np.ones((1, CLASSES)))}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_state_that_a_program_would_not_carry_on_is_an_error(start):
+    model = Recurrent(STARTS[start])
+    step = fastnn.compile_training(model, "cross_entropy", optim.SGD(model.parameters(), lr=0.1))
+    for _ in range(2):
+        with pytest.raises(StateError, match=re.escape(__file__) + ".*recorded program"):
+            step(X, LABELS)
+        with pytest.raises(StateError, match="recorded program"):
+            fastnn.compile_inference(model)(X)
+        assert model.state is STARTS[start]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_trainer_carries_a_state_on_eagerly(start):
+    def fit(compiled):
+        fastnn.manual_seed(0)
+        model = Recurrent(STARTS[start])
+        trainer = fastnn.Trainer(model, optimizer=optim.SGD(model.parameters(), lr=0.1), compiled=compiled)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return trainer.fit(X, LABELS, epochs=2, batch_size=8)["loss"], model.state.numpy(), [str(w.message) for w in caught]
+
+    *expected, none = fit(compiled=False)
+    *found, warned = fit(compiled=True)
+    assert none == []
+    assert [("training runs eagerly" in w, "recorded program" in w) for w in warned] == [(True, True)]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+def test_what_a_recorded_call_has_kept_has_no_values():
+    def forward(net, x):
+        net.last, net.history = net.first(x), [x]
+        return net.second(net.last)
+
+    step = compiled(forward)
+    np.testing.assert_allclose([step(X, LABELS) for _ in range(3)], eager(forward), rtol=1e-10)
+    model = step.model
+    assert repr(model.last) == f"tensor(<no values yet>, shape=(40, {CLASSES}), dtype=float64)"
+    for look in (lambda: F.relu(model.last), lambda: model.last + 1.0, lambda: model.history[0].numpy(), lambda: model.last.data.max()):
+        with pytest.raises(StateError, match=re.escape(__file__)):
+            look()
+    with pytest.raises(StateError, match="recorded program"):
+        compiled(lambda net, x: net.first(x) + model.last)(X, LABELS)
+    np.testing.assert_allclose(fastnn.compile_inference(model)(X), model(X).numpy(), rtol=1e-10)
+    assert model.last.numpy().shape == (40, CLASSES)
