@@ -14,11 +14,12 @@ from numba.extending import intrinsic
 
 from ._compiler import subroutine
 from ._host import NV
-from ._simd import I64, LLVM_ITEMS, register
+from ._simd import I64, LLVM_ITEMS, V, register
 from ._taps import MOST_ROWS, _TapTile
 
 PLACES = 16
-NAMES = ("c", "c_row", "c_place", "weight", "weight_row", "weight_place", "tiles", "tiles_place", "starts", "channels")
+NAMES = ("c", "c_row", "c_place", "weight", "weight_row", "weight_place", "weight_step", "tiles", "tiles_place", "starts",
+         "channels")  # fmt: skip
 
 
 class _PlaceTile(_TapTile):
@@ -26,14 +27,16 @@ class _PlaceTile(_TapTile):
 
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b = self.b
-        none = b.icmp_signed("==", operands["starts"], I64(0))
+        added = b.icmp_signed("==", operands["starts"], I64(0))
+        zeros = b.ptrtoint(cgutils.alloca_once_value(b, ir.Constant(ir.ArrayType(self.item, MOST_ROWS), None)), I64)
         with cgutils.for_range(b, I64(PLACES), intp=I64) as place:
             at = {name: b.add(operands[name], b.mul(place.index, operands[f"{name}_place"])) for name in ("c", "weight", "tiles")}
             numbers = b.add(operands["starts"], b.mul(place.index, I64(MOST_ROWS * self.bytes)))
             targets = self._places(at["c"], operands["c_row"])
-            starts = self._starts({"bias": b.select(none, I64(0), numbers)}, targets)
-            for value, to in zip(self._sums(at, operands, starts), targets, strict=True):
-                self.store(value, to)
+            sums = [V(b, x) for x in self._sums(at, operands, self._starts({"bias": b.select(added, zeros, numbers)}, targets))]
+            sums = self._chosen(b.not_(added), sums, lambda: [x + V(b, self.load(to)) for x, to in zip(sums, targets, strict=True)])
+            for value, to in zip(sums, targets, strict=True):
+                self.store(value.value, to)
 
     def _sums(self, at: dict[str, ir.Value], operands: dict[str, ir.Value], starts: list[ir.Value]) -> list[ir.Value]:
         """The loop over channels."""
@@ -49,7 +52,7 @@ class _PlaceTile(_TapTile):
         self.apart = I64(self.step)
         results = self._step(self._rows(weight, operands["weight_row"]), tiles, [None] * self.vectors, sums)
         before = [operands["channels"], at["weight"], at["tiles"], *starts]
-        after = [b.sub(left, I64(1)), b.add(weight, I64(self.bytes)), b.add(tiles, I64(NV * self.step)), *results]
+        after = [b.sub(left, I64(1)), b.add(weight, operands["weight_step"]), b.add(tiles, I64(NV * self.step)), *results]
         for phi, first, further in zip([left, weight, tiles, *sums], before, after, strict=True):
             phi.add_incoming(first, entry)
             phi.add_incoming(further, body)
@@ -59,8 +62,8 @@ class _PlaceTile(_TapTile):
 
 
 @intrinsic
-def _place_tile(typingctx: Any, c: Any, c_row: Any, c_place: Any, weight: Any, weight_row: Any, weight_place: Any, tiles: Any,
-                tiles_place: Any, starts: Any, channels: Any, rows: Any, cols: Any, like: Any) -> Any:  # fmt: skip
+def _place_tile(typingctx: Any, c: Any, c_row: Any, c_place: Any, weight: Any, weight_row: Any, weight_place: Any, weight_step: Any,
+                tiles: Any, tiles_place: Any, starts: Any, channels: Any, rows: Any, cols: Any, like: Any) -> Any:  # fmt: skip
     item = LLVM_ITEMS[like]
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
@@ -97,10 +100,10 @@ def _function(module: ir.Module, item: ir.Type, rows: int, vectors: int) -> ir.F
 
 
 @subroutine
-def place_tile(c, c_row, c_place, weight, weight_row, weight_place, tiles, tiles_place, starts, channels, rows, cols, like):
+def place_tile(c, c_row, c_place, weight, weight_row, weight_place, weight_step, tiles, tiles_place, starts, channels, rows, cols, like):
     """c[p] = starts[p] + the sum over channels k of weight[p, :, k] x tiles[p, k] for places p < PLACES and rows <= MOST_ROWS.
 
-    Addresses and strides in bytes; registers of c are written as a whole. Items of a weight's row lie side by side, and so do channels of
-    the tiles, each NV registers wide. starts: address of MOST_ROWS numbers for each place, or 0: c is added to.
+    Addresses and strides in bytes; registers of c are written as a whole. Channels of the tiles lie side by side, each NV registers
+    wide. starts: address of MOST_ROWS numbers for each place, or 0: the sums are added to c.
     """
-    _place_tile(c, c_row, c_place, weight, weight_row, weight_place, tiles, tiles_place, starts, channels, rows, cols, like)
+    _place_tile(c, c_row, c_place, weight, weight_row, weight_place, weight_step, tiles, tiles_place, starts, channels, rows, cols, like)

@@ -9,6 +9,14 @@ F(2x2, 3x3) of Lavin & Gray 2016, "Fast algorithms for convolutional neural netw
 
 Neighbouring tiles of a row of the image lie in the lanes of a register. Products in place 5, of the second row and column, are part of
 all four results with a factor of 1: sums that begin there from a bias carry it into each.
+
+The gradient of the kernel, of F(3x3, 2x2), comes from the same 4x4 pixels and the 2x2 gradients g of the results, both in registers
+of neighbouring channels: Y = A' [sum over tiles of (G g G') * (B' d B)] A with
+
+    G = | 1  0 |    A' = | 1  1/2  1/2  0 |
+        | 1  1 |         | 0  1/2 -1/2  0 |
+        | 1 -1 |         | 0  1/2  1/2 -1 |
+        | 0  1 |
 """
 
 from __future__ import annotations
@@ -22,10 +30,12 @@ from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 from ._compiler import subroutine
+from ._host import NV
 from ._pixels import within
 from ._simd import I64, LLVM_ITEMS, Mover, V, lanes_below, prefetch, shuffle, splat, where
 
 SIDE = 4  # rows and columns of a tile of pixels
+TAPS = 9
 CENTRE = 5  # the place whose products are part of every result
 
 
@@ -43,6 +53,17 @@ def _kernel(g: list[V]) -> list[V]:
     """G g."""
     outer, middle = (g[0] + g[2]) * 0.5, g[1] * 0.5
     return [g[0], outer + middle, outer - middle, g[2]]
+
+
+def _gradients(g: list[V]) -> list[V]:
+    """G g of a kernel's gradient."""
+    return [g[0], g[0] + g[1], g[0] - g[1], g[1]]
+
+
+def _taps(m: list[V]) -> list[V]:
+    """A' m of a kernel's gradient."""
+    sum, difference = (m[1] + m[2]) * 0.5, (m[1] - m[2]) * 0.5
+    return [m[0] + sum, difference, sum - m[3]]
 
 
 def _both(transform: Callable[[list[V]], list[V]], square: list[list[V]]) -> list[list[V]]:
@@ -176,6 +197,55 @@ def _tiles_of_weights(typingctx: Any, target: Any, plane: Any, source: Any, step
     return signature(types.none, *[types.int64] * 5, like), emit
 
 
+def _channel_tiles(side: int, transform: Callable[[list[V]], list[V]]) -> Any:
+    """The transform of squares of `side` pixels that begin at every other pixel, registers holding neighbouring channels."""
+
+    @intrinsic
+    def tiles(typingctx: Any, target: Any, plane: Any, source: Any, line: Any, rows: Any, cols: Any, vectors: Any, like: Any) -> Any:
+        def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+            target, plane, source, line, rows, cols, vectors, _ = values
+            mover = Mover(b, LLVM_ITEMS[like])
+            step = mover.lanes * mover.bytes
+            row = NV * step
+            with cgutils.for_range(b, rows, intp=I64) as i, cgutils.for_range(b, cols, intp=I64) as j:
+                to = b.add(target, b.mul(b.add(b.mul(i.index, cols), j.index), I64(row)))
+                at = b.add(source, b.add(b.mul(b.mul(i.index, I64(2)), line), b.mul(j.index, I64(2 * row))))
+                with cgutils.for_range(b, vectors, intp=I64) as vector:
+                    shift = b.mul(vector.index, I64(step))
+                    lines = [b.add(b.add(at, shift), b.mul(I64(k), line)) for k in range(side)]
+                    square = [[V(b, mover.load(b.add(here, I64(l * row)))) for l in range(side)] for here in lines]
+                    for n, value in enumerate(x for line in _both(transform, square) for x in line):
+                        mover.store(value.value, b.add(b.add(to, shift), b.mul(I64(n), plane)), None)
+            return context.get_dummy_value()
+
+        return signature(types.none, *[types.int64] * 7, like), emit
+
+    return tiles
+
+
+_channels_of_pixels = _channel_tiles(SIDE, _inward)
+_channels_of_gradients = _channel_tiles(2, _gradients)
+
+
+@intrinsic
+def _taps_of_tiles(typingctx: Any, target: Any, source: Any, plane: Any, channels: Any, vectors: Any, like: Any) -> Any:
+    def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        target, source, plane, channels, vectors, _ = values
+        mover = Mover(b, LLVM_ITEMS[like])
+        step = mover.lanes * mover.bytes
+        row = NV * step
+        with cgutils.for_range(b, channels, intp=I64) as channel, cgutils.for_range(b, vectors, intp=I64) as vector:
+            shift = b.mul(vector.index, I64(step))
+            at = b.add(b.add(source, shift), b.mul(channel.index, I64(row)))
+            to = b.add(b.add(target, shift), b.mul(channel.index, I64(TAPS * row)))
+            products = [[V(b, mover.load(b.add(at, b.mul(I64(SIDE * k + l), plane)))) for l in range(SIDE)] for k in range(SIDE)]
+            for n, value in enumerate(x for line in _both(_taps, products) for x in line):
+                mover.store(value.value, b.add(to, I64(n * row)), None)
+        return context.get_dummy_value()
+
+    return signature(types.none, *[types.int64] * 5, like), emit
+
+
 @subroutine
 def tiles_of_pixels(target, plane, row, channels, source, source_plane, height, width, top, left, count, room, like):
     """target[p, c, t] = (B' d B)[p] of the 4x4 pixels d of channel c from row `top`, column left + 2 t on, for t < count.
@@ -200,3 +270,24 @@ def pixels_of_tiles(target, target_plane, outs, height, width, top, left, source
 def tiles_of_weights(target, plane, source, step, count, like):
     """target[p, j] = (G g G')[p] of the kernels g whose nine weights are source[:, j], for j < count; strides in bytes."""
     _tiles_of_weights(target, plane, source, step, count, like)
+
+
+@subroutine
+def channels_of_pixels(target, plane, source, line, rows, cols, vectors, like):
+    """target[p, t] = (B' d B)[p] of the 4x4 pixels d of tile t of rows x cols, channels side by side in NV registers, `vectors` in use.
+
+    Addresses and strides in bytes: `plane` from place to place, `line` from row to row of the source, whose pixels lie as the tiles do.
+    """
+    _channels_of_pixels(target, plane, source, line, rows, cols, vectors, like)
+
+
+@subroutine
+def channels_of_gradients(target, plane, source, line, rows, cols, vectors, like):
+    """target[p, t] = (G g G')[p] of the 2x2 gradients g of tile t, laid out as the pixels of `channels_of_pixels`."""
+    _channels_of_gradients(target, plane, source, line, rows, cols, vectors, like)
+
+
+@subroutine
+def taps_of_tiles(target, source, plane, channels, vectors, like):
+    """target[c, n] = (A' m A)[n] of the products m = source[:, c], nine taps for each channel; rows of NV registers, `vectors` in use."""
+    _taps_of_tiles(target, source, plane, channels, vectors, like)

@@ -51,8 +51,17 @@ def _convolution_weight_grad(instruction: Instruction) -> int:
 
 def _winograd(instruction: Instruction) -> int:
     y, _, u = instruction.operands[:3]
-    tiles = len(y) * math.ceil(y.shape[2] / 2) * math.ceil(y.shape[3] / 2)
-    return int(2 * tiles * u.size)
+    return 2 * _tiles(y) * int(u.size)
+
+
+def _winograd_weight_grad(instruction: Instruction) -> int:
+    dweight, dy = instruction.operands[:2]
+    return int(2 * _tiles(dy) * 16 * math.prod(dweight.shape[:2]))
+
+
+def _tiles(images: Array) -> int:
+    N, _, H, W = images.shape
+    return int(N * math.ceil(H / 2) * math.ceil(W / 2))
 
 
 FLOPS = {
@@ -61,6 +70,7 @@ FLOPS = {
     "conv2d_input_grad": _convolution_input_grad,
     "conv2d_weight_grad": _convolution_weight_grad,
     "winograd_conv2d": _winograd,
+    "winograd_conv2d_weight_grad": _winograd_weight_grad,
 }  # kernels whose arithmetic outgrows their traffic
 
 

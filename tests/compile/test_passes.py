@@ -508,6 +508,29 @@ def test_convolutions_that_repay_it_go_by_winograd(constant):
     assert kernels(r).count("winograd_conv2d") == 2
 
 
+def test_gradients_of_weights_that_repay_it_go_by_winograd():
+    y, x, weight, _, steps = convolution(I=32, O=40)
+    dy, dweight = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32), np.empty_like(weight)
+    r = Recording(inputs=[x, dy], outputs=[dweight])
+    r.append("conv2d_weight_grad", dweight, dy, x, *steps)
+    results = []
+    for _ in range(2):
+        KERNELS[r.instructions[0].kernel].twin(*r.instructions[0].operands)
+        results.append(dweight.copy())
+        transform_convolutions(r)
+    np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-3)
+    assert kernels(r) == ["winograd_conv2d_weight_grad"]
+
+
+@pytest.mark.parametrize("case", [{"dtype": np.float64}, {"I": 31}, {"O": 31}, {"kernel": 5}, {"stride": 2}, {"batch": 1}, {"size": 5}])
+def test_other_gradients_of_weights_stay_sums_of_products(case):
+    y, x, weight, _, steps = convolution(**{"I": 32, "O": 40, **case})
+    r = Recording(inputs=[x, y], outputs=[weight])
+    r.append("conv2d_weight_grad", weight, y, x, *steps)
+    transform_convolutions(r)
+    assert kernels(r) == ["conv2d_weight_grad"]
+
+
 def test_weights_that_do_not_change_are_transformed_once_for_all_programs():
     _, _, weight, bias, steps = convolution()
     constants = Constants([Tensor(weight), Tensor(bias)])

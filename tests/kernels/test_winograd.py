@@ -65,6 +65,26 @@ def test_with_weights_turned_round_winograd_gives_the_gradient_of_the_input(shap
     np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gradient_of_the_weight_is_that_of_the_convolution_for_any_number_of_workers(dtype):
+    item, precision = DTYPES[dtype]
+    shapes = [*SHAPES, (3, 20, 40, 9, 7, 1, 1), (9, 33, 65, 6, 7, 1, 1), (1, 130, 17, 6, 140, 1, 1)]  # several panels, blocks, images
+    for seed, shape in enumerate(shapes):
+        dy, x, weight, _, _ = operands(shape, item, np.random.default_rng(seed))
+        dy[...] = np.random.default_rng(seed + 1).standard_normal(dy.shape)
+        pads, wanted = shape[-2:], np.zeros(weight.shape)
+        KERNELS["conv2d_weight_grad"].twin(wanted, dy.astype(np.float64), x.astype(np.float64), 1, 1, *pads, 1, 1, 1)
+        got = compute("winograd_conv2d_weight_grad", np.full(weight.shape, np.nan, item), [dy, x], pads)
+        error = np.max(np.abs(got - wanted), initial=0) / (precision * (1 + np.max(np.abs(wanted), initial=0)))
+        assert error <= 8, f"{shape}: {error:.1f} units off"
+        twin = np.empty(weight.shape)
+        KERNELS["winograd_conv2d_weight_grad"].twin(twin, dy.astype(np.float64), x.astype(np.float64), *pads)
+        np.testing.assert_allclose(twin, wanted, rtol=1e-10, atol=1e-10)
+        for parts in (2, 3, 5):
+            again = compute("winograd_conv2d_weight_grad", np.full(weight.shape, np.nan, item), [dy, x], pads, parts)
+            assert got.tobytes() == again.tobytes(), f"{shape} in {parts} parts"
+
+
 def test_errors_of_winograd_are_no_larger_than_those_of_sums_of_products():
     """Sixteen sums, each over channels only, round less than one over channels and places; transforms add a little."""
     shape = (1, 64, 64, 16, 16, 1, 1)
