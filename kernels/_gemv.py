@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -17,12 +18,36 @@ from ._rows import _halved
 from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, register, splat
 
 ROWS_AT_ONCE = 8  # rows of the matrix added to the result in one pass over it
-DOTS_AT_ONCE = 8  # columns whose products with the vector are summed side by side, and whose sums are folded together
+DOTS_AT_ONCE = 4  # columns whose products with the vector are summed side by side; more streams get into each other's way in a cache
+VECTORS_AT_ONCE = 4  # of each row or column in a step: the fewer instructions a cache line takes, the more of them a CPU looks ahead to
 PANELS_AT_ONCE = 4  # panels of a packed matrix whose products with the vector are summed side by side
 
 
 def _scalar(b: ir.IRBuilder, item: ir.Type, address: ir.Value) -> ir.Value:
     return b.load(b.inttoptr(address, item.as_pointer()))
+
+
+def _apart(b: ir.IRBuilder, name: str, emit: Callable[..., None], item: ir.Type, values: Sequence[ir.Value]) -> None:
+    """Call what `emit` makes of some values, as a function of its own: in a large kernel registers for addresses run out."""
+    module = b.module
+    kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+    function = ir.Function(module, kind, module.get_unique_name(name))
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    inside = ir.IRBuilder(function.append_basic_block())
+    emit(inside, item, *function.args)
+    inside.ret_void()
+    b.call(function, values)
+
+
+def _several(b: ir.IRBuilder, start: ir.Value, stop: ir.Value, size: int, number: int, emit: Callable[[ir.Value, int], None]) -> None:
+    """Call `emit(at, how many)` for what stands every `size` from start to stop: for `number` of them while there are so many."""
+    left = b.srem(b.sub(stop, start), I64(number * size))
+    together = b.select(b.icmp_signed("<", start, stop), b.sub(stop, left), start)
+    with cgutils.for_range_slice(b, start, together, I64(number * size), I64) as (at, _):
+        emit(at, number)
+    with cgutils.for_range_slice(b, together, stop, I64(size), I64) as (at, _):
+        emit(at, 1)
 
 
 def _until_aligned(b: ir.IRBuilder, place: ir.Value, count: ir.Value, bytes: int, lanes: int) -> ir.Value:
@@ -33,114 +58,111 @@ def _until_aligned(b: ir.IRBuilder, place: ir.Value, count: ir.Value, bytes: int
     return b.select(b.icmp_signed("<", ahead, count), ahead, count)
 
 
-@intrinsic
-def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_col: Any, count: Any, alpha: Any) -> Any:
-    """c += alpha sum_k a_k b_k over `count` rows of b, either ROWS_AT_ONCE or 1; addresses and strides in bytes, rows contiguous."""
-    item = LLVM_ITEMS[alpha]
+def _rows(builder: ir.IRBuilder, item: ir.Type, *operands: ir.Value) -> None:
+    c, cols, b, b_row, a, a_col, count, alpha = operands
     bytes, vector = register(item)
     lanes = vector.count
+    mover = Mover(builder, item)
+    head = _until_aligned(builder, b, cols, bytes, lanes)
+    rest = builder.srem(builder.sub(cols, head), I64(lanes))
+    first, last = builder.mul(head, I64(bytes)), builder.mul(builder.sub(cols, rest), I64(bytes))
+
+    def rows(k: ir.Value, number: int) -> None:
+        numbers = [builder.add(k, I64(i)) for i in range(number)]
+        places = [builder.add(b, builder.mul(i, b_row)) for i in numbers]
+        factors = [builder.fmul(alpha, _scalar(builder, item, builder.add(a, builder.mul(i, a_col)))) for i in numbers]
+        repeated = [V(builder, splat(builder, f, lanes)) for f in factors]
+
+        def column(offset: ir.Value, vectors: int, mask: ir.Value | None = None) -> None:
+            offsets = [builder.add(offset, I64(v * lanes * bytes)) for v in range(vectors)]
+            totals = [V(builder, mover.load(builder.add(c, at), mask)) for at in offsets]
+            for place, factor in zip(places, repeated, strict=True):
+                items = [V(builder, mover.load(builder.add(place, at), mask)) for at in offsets]
+                totals = [fma(x, factor, total) for x, total in zip(items, totals, strict=True)]
+            for total, at in zip(totals, offsets, strict=True):
+                mover.store(total.value, builder.add(c, at), mask)
+
+        with builder.if_then(builder.icmp_signed(">", head, I64(0))):
+            column(I64(0), 1, lanes_below(builder, head, lanes))
+        _several(builder, first, last, lanes * bytes, VECTORS_AT_ONCE, column)
+        with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
+            column(last, 1, lanes_below(builder, rest, lanes))
+
+    _several(builder, I64(0), count, 1, ROWS_AT_ONCE, rows)
+
+
+@intrinsic
+def add_rows(typingctx: Any, c: Any, cols: Any, b: Any, b_row: Any, a: Any, a_col: Any, count: Any, alpha: Any) -> Any:
+    """c += alpha sum_k a_k b_k over `count` rows of b; addresses and strides in bytes, rows contiguous."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        c, cols, b, b_row, a, a_col, count, alpha = values
-        mover = Mover(builder, item)
-
-        def rows(number: int) -> None:
-            places = [builder.add(b, builder.mul(I64(k), b_row)) for k in range(number)]
-            factors = [builder.fmul(alpha, _scalar(builder, item, builder.add(a, builder.mul(I64(k), a_col)))) for k in range(number)]
-            repeated = [V(builder, splat(builder, f, lanes)) for f in factors]
-
-            def column(offset: ir.Value, mask: ir.Value | None) -> None:
-                total = V(builder, mover.load(builder.add(c, offset), mask))
-                for place, factor in zip(places, repeated, strict=True):
-                    total = fma(V(builder, mover.load(builder.add(place, offset), mask)), factor, total)
-                mover.store(total.value, builder.add(c, offset), mask)
-
-            head = _until_aligned(builder, b, cols, bytes, lanes)
-            with builder.if_then(builder.icmp_signed(">", head, I64(0))):
-                column(I64(0), lanes_below(builder, head, lanes))
-            rest = builder.srem(builder.sub(cols, head), I64(lanes))
-            last = builder.mul(builder.sub(cols, rest), I64(bytes))
-            with cgutils.for_range_slice(builder, builder.mul(head, I64(bytes)), last, I64(lanes * bytes), I64) as (offset, _):
-                column(offset, None)
-            with builder.if_then(builder.icmp_signed(">", rest, I64(0))):
-                column(last, lanes_below(builder, rest, lanes))
-
-        with builder.if_else(builder.icmp_signed("==", count, I64(ROWS_AT_ONCE))) as (several, single):
-            with several:
-                rows(ROWS_AT_ONCE)
-            with single:
-                rows(1)
+        _apart(builder, "add_rows", _rows, LLVM_ITEMS[alpha], values)
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 7, alpha), emit
 
 
-@intrinsic
-def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: Any, count: Any, alpha: Any, beta: Any) -> Any:
-    """c_j = alpha sum_k a_k b_kj + beta base_j for `count` columns of b, either DOTS_AT_ONCE or 1, each contiguous along k."""
-    item = LLVM_ITEMS[alpha]
+def _columns(builder: ir.IRBuilder, item: ir.Type, *operands: ir.Value) -> None:
+    c, base, b, b_col, a, depth, count, alpha, beta = operands
     bytes, vector = register(item)
     lanes = vector.count
+    mover = Mover(builder, item)
 
-    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        c, base, b, b_col, a, depth, count, alpha, beta = values
-        mover = Mover(builder, item)
-        zero = constant(vector, 0.0)
+    # Where all columns lie alike, vectors begin where cache lines do: `shift` lanes before the first item.
+    alike = builder.icmp_signed("==", builder.and_(b_col, I64(lanes * bytes - 1)), I64(0))
+    shift = builder.select(alike, builder.and_(builder.sdiv(b, I64(bytes)), I64(lanes - 1)), I64(0))
+    shift = shift if _host.isa().has_masks else I64(0)
+    back = builder.mul(shift, I64(bytes))
+    end = builder.add(depth, shift)
+    rest = builder.srem(end, I64(lanes))
+    begun = builder.icmp_signed(">", shift, I64(0))
+    first, last = builder.select(begun, I64(lanes), I64(0)), builder.sub(end, rest)
+    left = builder.sub(a, back)
 
-        # Where all columns lie alike, vectors begin where cache lines do: `shift` lanes before the first item.
-        alike = builder.icmp_signed("==", builder.and_(b_col, I64(lanes * bytes - 1)), I64(0))
-        shift = builder.select(alike, builder.and_(builder.sdiv(b, I64(bytes)), I64(lanes - 1)), I64(0))
-        shift = shift if _host.isa().has_masks else I64(0)
-        back = builder.mul(shift, I64(bytes))
-        end = builder.add(depth, shift)
-        rest = builder.srem(end, I64(lanes))
-        begun = builder.icmp_signed(">", shift, I64(0))
-        first, last = builder.select(begun, I64(lanes), I64(0)), builder.sub(end, rest)
+    def columns(j: ir.Value, number: int) -> None:
+        start = builder.sub(builder.add(b, builder.mul(j, b_col)), back)
+        places = [builder.add(start, builder.mul(I64(i), b_col)) for i in range(number)]
+        with builder.goto_entry_block():
+            totals = [builder.alloca(vector) for _ in range(number)]
+        for total in totals:
+            builder.store(constant(vector, 0.0), total)
 
-        def columns(number: int) -> None:
-            left = builder.sub(a, back)
-            places = [builder.sub(builder.add(b, builder.mul(I64(j), b_col)), back) for j in range(number)]
-            with builder.goto_entry_block():
-                totals = [builder.alloca(vector) for _ in range(number)]
-                twofold = [builder.alloca(vector, 2) for _ in range(number)]
-            for total in totals:
-                builder.store(zero, total)
-
-            def step(k: ir.Value, mask: ir.Value | None) -> None:
-                offset = builder.mul(k, I64(bytes))
+        def step(k: ir.Value, vectors: int, mask: ir.Value | None = None) -> None:
+            for v in range(vectors):
+                offset = builder.mul(builder.add(k, I64(v * lanes)), I64(bytes))
                 factor = V(builder, mover.load(builder.add(left, offset), mask))
                 for place, total in zip(places, totals, strict=True):
                     right = V(builder, mover.load(builder.add(place, offset), mask))
                     builder.store(fma(factor, right, V(builder, builder.load(total))).value, total)
 
-            with builder.if_then(begun):
-                step(I64(0), builder.xor(lanes_below(builder, end, lanes), lanes_below(builder, shift, lanes)))
-            with cgutils.for_range_slice(builder, first, last, I64(lanes), I64) as (k, _):
-                step(k, None)
-            with builder.if_then(builder.and_(builder.icmp_signed(">", rest, I64(0)), builder.icmp_signed("<=", first, last))):
-                step(last, lanes_below(builder, rest, lanes))
-            for total, twice in zip(totals, twofold, strict=True):
-                for half in range(2):  # lanes go back to where they are without a shift, so that the sum is the same
-                    builder.store(builder.load(total), builder.gep(twice, [I64(half)]))
-            turned = [V(builder, mover.load(builder.add(builder.ptrtoint(twice, I64), back))) for twice in twofold]
-            few = Mover(builder, item, min(number, lanes))
-            found = folded(turned, few.lanes) if number > 1 else [_halved(turned[0], 1, operator.add)]
-            sums = [V(builder, alpha) * sum for sum in found]
-            offsets = [I64(i * few.lanes * bytes) for i in range(len(sums))]
-            with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
-                with fresh:
-                    for sum, offset in zip(sums, offsets, strict=True):
-                        few.store(sum.value, builder.add(c, offset), None)
-                with added:
-                    for sum, offset in zip(sums, offsets, strict=True):
-                        old = V(builder, few.load(builder.add(base, offset)))
-                        few.store((sum + V(builder, beta) * old).value, builder.add(c, offset), None)
+        with builder.if_then(begun):
+            step(I64(0), 1, builder.xor(lanes_below(builder, end, lanes), lanes_below(builder, shift, lanes)))
+        _several(builder, first, last, lanes, VECTORS_AT_ONCE, step)
+        with builder.if_then(builder.and_(builder.icmp_signed(">", rest, I64(0)), builder.icmp_signed("<=", first, last))):
+            step(last, 1, lanes_below(builder, rest, lanes))
+        # Lanes far apart are added first: such a fold gives the same wherever in the register the sum begins.
+        few, found = Mover(builder, item, min(number, lanes)), [V(builder, builder.load(total)) for total in totals]
+        found = folded(found, few.lanes) if number > 1 else [_halved(found[0], 1, operator.add)]
+        sums = [V(builder, alpha) * sum for sum in found]
+        offsets = [builder.mul(builder.add(j, I64(i * few.lanes)), I64(bytes)) for i in range(len(sums))]
+        with builder.if_else(builder.fcmp_ordered("==", beta, ir.Constant(item, 0.0))) as (fresh, added):
+            with fresh:
+                for sum, offset in zip(sums, offsets, strict=True):
+                    few.store(sum.value, builder.add(c, offset), None)
+            with added:
+                for sum, offset in zip(sums, offsets, strict=True):
+                    old = V(builder, few.load(builder.add(base, offset)))
+                    few.store((sum + V(builder, beta) * old).value, builder.add(c, offset), None)
 
-        with builder.if_else(builder.icmp_signed("==", count, I64(DOTS_AT_ONCE))) as (several, single):
-            with several:
-                columns(DOTS_AT_ONCE)
-            with single:
-                columns(1)
+    _several(builder, I64(0), count, 1, DOTS_AT_ONCE, columns)
+
+
+@intrinsic
+def dots(typingctx: Any, c: Any, base: Any, b: Any, b_col: Any, a: Any, depth: Any, count: Any, alpha: Any, beta: Any) -> Any:
+    """c_j = alpha sum_k a_k b_kj + beta base_j for `count` columns of b, contiguous as a is; addresses and strides in bytes."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        _apart(builder, "dots", _columns, LLVM_ITEMS[alpha], values)
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 7, alpha, alpha), emit

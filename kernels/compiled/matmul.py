@@ -11,7 +11,7 @@ from .. import _host
 from .._blocks import transpose
 from .._calls import invoke
 from .._compiler import by_hand, inlined, subroutine
-from .._gemv import DOTS_AT_ONCE, PANELS_AT_ONCE, ROWS_AT_ONCE, add_rows, dots, panel_sums
+from .._gemv import PANELS_AT_ONCE, add_rows, dots, panel_sums
 from .._host import NV, tile_rows
 from .._inner import COLUMNS, ROWS, inner_tile
 from .._memory import address, matrix_at, peek, poke, stack_buffer
@@ -68,17 +68,9 @@ def row_product(c, base, a, a_col, b, b_row, b_col, item, K, N, alpha, beta):
             cols = min(ROW_BYTES // item, N - jj)
             for j in range(jj, jj + cols):
                 poke(c + j * item, beta * peek(base + j * item, alpha) if beta != 0 else beta)
-            k = 0
-            while k < K:
-                count = ROWS_AT_ONCE if k + ROWS_AT_ONCE <= K else 1
-                add_rows(c + jj * item, cols, b + k * b_row + jj * item, b_row, a + k * a_col, a_col, count, alpha)
-                k += count
+            add_rows(c + jj * item, cols, b + jj * item, b_row, a, a_col, K, alpha)
     else:
-        j = 0
-        while j < N:
-            count = DOTS_AT_ONCE if j + DOTS_AT_ONCE <= N else 1
-            dots(c + j * item, base + j * item, b + j * b_col, b_col, a, K, count, alpha, beta)
-            j += count
+        dots(c, base, b, b_col, a, K, N, alpha, beta)
 
 
 @subroutine
