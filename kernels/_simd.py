@@ -398,7 +398,11 @@ def single(x: V) -> V:
 
 
 def convert(x: V, item: ir.Type) -> V:
-    """`x` converted to lanes of LLVM type `item`; truth values become 0 and 1, floats are cut off towards zero."""
+    """`x` converted to lanes of LLVM type `item`; truth values become 0 and 1, floats are cut off towards zero.
+
+    What a narrow integer does not hold keeps its lowest bits, as in C and NumPy: floats go through 32 bits, since LLVM leaves open what
+    they come to beyond the range of the type that they are converted to.
+    """
     if x.item == item:
         return x
     to = lanewise(item, x.lanes)
@@ -410,6 +414,8 @@ def convert(x: V, item: ir.Type) -> V:
             return V(b, b.fpext(x.value, to))
         if isinstance(item, ir.FloatType):
             return V(b, b.fptrunc(x.value, to))
+        if item.width < I32.width:
+            return convert(convert(x, I32), item)
         return V(b, b.fptosi(x.value, to))
     if isinstance(item, ir.IntType):
         narrow = x.item.width > item.width
