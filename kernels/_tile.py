@@ -22,7 +22,10 @@ from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefet
 
 GROUP = PANELS // 2  # panels of B that are copied together, since memory is read faster in longer pieces
 LINE = 64  # bytes of a cache line
+BEAT = GROUP * NV  # steps of k between two looks at memory: a tile that carries panels copies a vector a step
+ASKED = LINE // BEAT  # bytes: of so many columns of B, side by side, a tile can ask for all its lines, one at each beat
 AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
+LEAD = 8  # beats from asking for the first row of C, after all others, to the end of the sums: the same time
 
 
 class _Tile(Mover):
@@ -39,16 +42,12 @@ class _Tile(Mover):
         masks: list[ir.Value | None] = [None] * self.vectors
         if self.masked:
             masks[-1] = lanes_below(b, b.sub(operands["cols"], I64((self.vectors - 1) * lanes)), lanes)
-        targets = self._rows(operands, "c")
-        for target in targets:
-            for offset in range(LINE - 1, self.vectors * lanes * self.bytes, LINE):  # what comes before, the tile beside it has needed
-                prefetch(b, self.at(b.add(target, I64(offset)), self.item), write=True)
         if self.finishes:
             with b.if_then(b.icmp_signed("!=", operands["finish"], I64(0))):
                 for beside in self._beside_each(self._rows(operands, "extra")):
                     prefetch(b, self.at(beside, self.item))
         results = self._with_base(operands, masks, self._products(operands, masks))
-        self._finish(operands, masks, self._beside_each(targets), results)
+        self._finish(operands, masks, self._beside_each(self._rows(operands, "c")), results)
 
     def _beside_each(self, rows: list[ir.Value]) -> list[ir.Value]:
         """The addresses of a tile's vectors, row after row."""
@@ -135,8 +134,8 @@ class _Tile(Mover):
         totals = [b.phi(self.vector) for _ in range(self.rows * self.vectors)]
         b.cbranch(b.icmp_signed(">", k, I64(0)), body, done)
         b.position_at_end(body)
-        if "to" in operands:
-            self._carry(operands, b.sub(operands["depth"], k))
+        with b.if_then(b.icmp_signed("==", b.and_(k, I64(BEAT - 1)), I64(0))):
+            self._on_beat(operands, b.ashr(k, I64(BEAT.bit_length() - 1)))
         sums = self._step([b.add(a_at, offset) for offset in offsets], b_at, masks, totals)
         advanced = [b.sub(k, I64(1)), b.add(a_at, operands["a_col"]), b.add(b_at, operands["b_row"])]
         zeros = [constant(self.vector, 0.0)] * len(totals)
@@ -147,20 +146,41 @@ class _Tile(Mover):
         b.position_at_end(done)
         return totals
 
+    def _on_beat(self, operands: dict[str, ir.Value], left: ir.Value) -> None:
+        """Copy or ask for a part of the panels that come next, and ask for a row of C: all at once, misses would hold up the sums."""
+        if "to" in operands:
+            self._carry(operands, self.b.sub(self.b.sdiv(operands["depth"], I64(BEAT)), left))
+        else:
+            self._ask(operands, left)
+        self._expect(operands, self.b.sub(left, I64(LEAD)))
+
     def _carry(self, operands: dict[str, ir.Value], n: ir.Value) -> None:
-        """Copy the n-th vector of the panels that come next, row by row."""
-        b, step, vectors = self.b, self.vector.count * self.bytes, GROUP * NV
-        row, v = b.sdiv(n, I64(vectors)), b.srem(n, I64(vectors))
-        panel, within = b.sdiv(v, I64(NV)), b.mul(b.srem(v, I64(NV)), I64(step))
+        """Copy row n of the panels that come next."""
+        b, step = self.b, self.vector.count * self.bytes
+        source = b.add(operands["from"], b.mul(n, operands["from_row"]))
+        target = b.add(operands["to"], b.mul(n, I64(NV * step)))
+        for _ in range(GROUP):
+            following = b.add(source, b.mul(I64(AHEAD), operands["from_row"]))
+            for offset in (*range(0, NV * step, LINE), NV * step - 1):  # a row may begin within a line
+                prefetch(b, self.at(b.add(following, I64(offset)), self.item))
+            for place, to in zip(self._beside(source), self._beside(target), strict=True):
+                self.store(self.load(place), to, None)
+            source, target = b.add(source, operands["from_panel"]), b.add(target, operands["to_panel"])
 
-        def place(start: str, panel_step: ir.Value, row_step: ir.Value) -> ir.Value:
-            return b.add(b.add(operands[start], b.mul(panel, panel_step)), b.add(b.mul(row, row_step), within))
+    def _ask(self, operands: dict[str, ir.Value], n: ir.Value) -> None:
+        """Ask for the n-th line of the next columns of B, one line of each in turn."""
+        b, columns = self.b, I64(ASKED // self.bytes)
+        column, line = b.srem(n, columns), b.sdiv(n, columns)
+        place = b.add(b.mul(column, operands["from_panel"]), b.mul(line, I64(LINE)))
+        prefetch(b, self.at(b.add(operands["from"], place), self.item), level=2)
 
-        source = place("from", operands["from_panel"], operands["from_row"])
-        following = b.add(source, b.mul(I64(AHEAD), operands["from_row"]))
-        for offset in (0, step - 1):  # a vector may lie in two lines
-            prefetch(b, self.at(b.add(following, I64(offset)), self.item))
-        self.store(self.load(source), place("to", operands["to_panel"], I64(NV * step)), None)
+    def _expect(self, operands: dict[str, ir.Value], i: ir.Value) -> None:
+        """Ask for row i of C, or for the nearest one that there is."""
+        b, last = self.b, I64(self.rows - 1)
+        i = b.select(b.icmp_signed("<", i, I64(0)), I64(0), b.select(b.icmp_signed(">", i, last), last, i))
+        row = b.add(operands["c"], b.mul(i, operands["c_row"]))
+        for offset in range(LINE - 1, self.vectors * self.vector.count * self.bytes, LINE):  # the tile beside it has needed the line before
+            prefetch(b, self.at(b.add(row, I64(offset)), self.item), write=True)
 
     def _step(self, lefts: list[ir.Value], right: ir.Value, masks: list[ir.Value | None], totals: list[ir.Value]) -> list[ir.Value]:
         """One step of k: each item of A at the addresses `lefts`, times the row of B at `right`, added to the totals."""
@@ -192,7 +212,8 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
 
         a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c, base and extra: (rows, cols) contiguous rows. f is the formula
         number `finish`, counted from 1, for tiles of all NR columns; with 0 there is none. With a `target` other than 0, the tile is a
-        whole one and also copies depth / (GROUP NV) rows of `source` there, of GROUP panels side by side.
+        whole one and also copies depth / BEAT rows of `source` there, of GROUP panels side by side; else it asks for some columns of depth
+        items, the first of which is `source` and the next lies `source_panel` further.
         """
         item = LLVM_ITEMS[alpha]
         sig = signature(types.none, *[types.int64] * 14, alpha, alpha, alpha, *[types.int64] * 6)
@@ -200,6 +221,7 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
             operands = dict(zip(NAMES, values, strict=False))
             carried = dict(zip(CARRIED, values[len(NAMES) :], strict=True))
+            asked = {name: carried[name] for name in ("from", "from_panel")}
             done = builder.append_basic_block("tile_done")
             lanes = register(item)[1].count
             with builder.if_then(builder.icmp_signed("!=", carried["to"], I64(0))):
@@ -216,7 +238,7 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
                     block = builder.append_basic_block(f"tile_{count}x{vectors}")
                     switch.add_case(I64(count // 2), block)
                     builder.position_at_end(block)
-                    _Tile(builder, item, count, vectors, masked, () if masked else finishes).emit(operands)
+                    _Tile(builder, item, count, vectors, masked, () if masked else finishes).emit(operands | asked)
                     builder.branch(done)
                 builder.position_at_end(following)
             builder.branch(done)

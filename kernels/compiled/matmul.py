@@ -18,7 +18,7 @@ from .._memory import address, matrix_at, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
 from .._shares import share_columns
 from .._simd import width
-from .._tile import GROUP, copy_row, tile_with
+from .._tile import ASKED, BEAT, GROUP, copy_row, tile_with
 from ..reference.matmul import EPILOGUES
 from . import activations, elementwise
 from .reductions import columns_total
@@ -47,7 +47,7 @@ def pack(panel, panel_row, source, along, across, count, depth, ahead, like):
     """A panel of `count` rows of A, or columns of B: panel[k, j] = source[k, j], whose steps in bytes are `along` and `across`."""
     item = like.itemsize
     W = width(like)
-    for j in range(0, count, W):
+    for j in range((count - 1) // W * W, -1, -W):  # what is stored beyond a row comes before what belongs there
         lanes = min(W, count - j)
         target, start = panel + j * item, source + j * across
         if along == item:
@@ -227,14 +227,14 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     if K > DEPTH:  # steps of nearly equal depth, in whole vectors
         steps = (K + DEPTH - 1) // DEPTH
         KC = (K + steps * W - 1) // (steps * W) * W
-    PR = (MR + W - 1) // W * W  # items of a row of a panel of A
     MC = (M + MR - 1) // MR * MR
-    tiles, most_tiles = MC // MR, A_BLOCK_BYTES // (PR * KC * item)
+    tiles, most_tiles = MC // MR, A_BLOCK_BYTES // (MR * KC * item)
     if pack_a and tiles > most_tiles:  # blocks of nearly equal height, in whole tiles
         blocks = (tiles + most_tiles - 1) // most_tiles
         MC = (M + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
-    ahead = W * b_col if N * K * item > LEVEL_2 else 0
+    # Columns of B that come from afar are asked for while they are packed, where there are not enough tiles to do it before.
+    ahead = W * b_col if N * K * item > LEVEL_2 and NR * item > MC // MR * ASKED else 0
     bbuf = buffers
     for _ in range(batch):
         if vector:
@@ -269,8 +269,8 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                     i, at = mm, abuf
                     while i < mm_stop:
                         rows = height(mm_stop - i, MR)
-                        pack(at, PR * item, a_at + i * a_row + kk * a_col, a_col, a_row, rows, depth, MR * a_row, c)
-                        at += depth * PR * item
+                        pack(at, MR * item, a_at + i * a_row + kk * a_col, a_col, a_row, rows, depth, MR * a_row, c)
+                        at += depth * MR * item
                         i += rows
                 for jj in range(n_start, n_stop, GROUP * NR):
                     jj_stop = min(jj + GROUP * NR, n_stop)
@@ -291,31 +291,35 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                     for j in range(jj, jj_stop, NR):
                         cols = min(NR, jj_stop - j)
                         b_now, b_row_now = b_at + kk * b_row + j // NR * b_panel, b_row
+                        soon, soon_step = a_at, 0  # the columns that tiles ask for: none that anyone needs
                         if pack_b and b_rows_contiguous:
                             b_now, b_row_now = bbuf + (j - jj) // NR * panel, NR * item
                         elif pack_b:  # always to the same place, which stays in the level-1 cache
                             pack(bbuf, NR * item, b_now, b_row, b_col, cols, depth, ahead, c)
+                            soon, soon_step = following if j + NR >= n_stop else b_now + b_panel, b_col
                             b_now, b_row_now = bbuf, NR * item
                         i, at = mm, abuf
                         while i < mm_stop:
                             rows = height(mm_stop - i, MR)
                             a_now, a_row_now, a_col_now = a_at + i * a_row + kk * a_col, a_row, a_col
                             if pack_a:
-                                a_now, a_row_now, a_col_now = at, item, PR * item
+                                a_now, a_row_now, a_col_now = at, item, MR * item
                             place = c_at + i * c_row + j // NR * c_panel
                             beneath = base_now + i * base_row_now + j // NR * base_panel_now
                             beside = extra_at + i * extra_row + j // NR * extra_panel
-                            portion = depth // (GROUP * NV)
-                            touched = (depth + GROUP * NV - 1) // (GROUP * NV)  # of the last row perhaps a part only
-                            carries = spare != 0 and rows == MR and cols == NR and carried + touched <= min(KC, K - next_kk)
+                            portion = depth // BEAT
+                            carries = spare != 0 and rows == MR and cols == NR and carried + portion <= min(KC, K - next_kk)
                             tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, beside, extra_row,
                                  depth, rows, cols, alpha, beta_now, least, finish,
-                                 following + carried * b_row, b_row, b_panel,
+                                 following + carried * b_row if carries else soon, b_row, b_panel if carries else soon_step,
                                  spare + carried * NR * item if carries else 0, panel)  # fmt: skip
                             if carries:
                                 carried += portion
-                            at += depth * PR * item
+                            at += depth * MR * item
                             i += rows
+                            soon += ASKED // item * soon_step
+                            if (i - mm) // MR * ASKED >= NR * item:
+                                soon, soon_step = a_at, 0
                         if last and number != 0 and number != RELU and finish == 0 and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
                             finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols)
