@@ -190,7 +190,6 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     # The transpose of C may be faster to compute: where B lies crosswise and C has few rows, or where its last vectors are nearly empty.
     flipped = batch == 1 and M > 1 and N > 1 and not (turned or packed or inner) and (beta == 0 or base_col == item)
     flipped = flipped and M <= FEW_TILES * NR and M * N * item <= A_BLOCK_BYTES and b_col % PAGE != 0
-    flipped = flipped and (M <= NR or K * N * item <= LEVEL_2)
     flipped = flipped and transpose_pays(M, N, K, W, a_row != item, b_col != item, beta != 0)
     abuf, buffers = block_of_a(), panels_of_b()
     out_at, out_row = c_at, c_row
