@@ -10,15 +10,19 @@
 
 Some rows take each step together, so that none waits for the end of the one before in the same row: their maxima, then their sums, then
 their results. Several rows stand side by side in wide values, whose folds share their shuffles. A row of a few vectors is straight-line
-code without a loop or a branch. The order of a fold depends on the length of the row alone.
+code without a loop or a branch. The vectors of longer rows begin where registers of memory do, since one that lies in two cache lines
+takes twice as long: those at both ends are masked, and rows stand beside the next ones that begin as far from a boundary. The order of
+a fold depends on the length of the row alone: items that are half a register apart, or several registers, are combined with each other,
+wherever the first one is.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import types
@@ -27,19 +31,20 @@ from numba.core.typing.templates import signature
 
 from . import _host
 from ._rows import DOUBLE, Asked, Fold, Loop, formula_intrinsic
-from ._simd import I64, V, constant, convert, fma, joined, lanes_below, lanewise, part, shuffle, where
+from ._simd import I32, I64, V, constant, convert, fma, item_bytes, joined, lanes_below, lanes_from, lanewise, part, shuffle, where
 
 SHORT = (1, 2, 4)  # vectors of a row that is straight-line code
 GROUP = 8  # vectors of short rows that stand side by side
+LONG_GROUP = 2  # long rows that stand side by side
 TOGETHER = 64  # rows that take each step together
-TOGETHER_ITEMS = 12288  # of all matrices among them: a level-1 cache
+TOGETHER_BYTES = 48 << 10  # of all matrices among them, and of arrays that all rows share: a level-1 cache
 
 Known = dict[str, V]
 
 
 def kept(value: V) -> Asked:
     """What a formula asks for to have `value` stored in its first output until later steps read it back, not computed again."""
-    return Asked(None, value)
+    return Asked(None, (value,))
 
 
 def each_row(stores: int = 1, statistics: int = 0, sums: int = 0, by_row: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
@@ -48,7 +53,7 @@ def each_row(stores: int = 1, statistics: int = 0, sums: int = 0, by_row: tuple[
     The loop is called with `stores` output matrices, `statistics` outputs of one item per row, `sums` outputs of one item per column,
     and then the formula's arguments: matrices (contiguous), arrays with one item per column or, where named in `by_row`, per row, and
     numbers. The formula may be a generator: it yields what it wants folded, or kept, and gets it back, sums as single values. It returns
-    what the outputs become; for a sum, what is added up down the columns, where a pair stands for its product.
+    what the outputs become; for a sum, what is added up down the columns. In sums, a pair stands for its product.
     """
 
     def decorate(formula: Callable[..., Any]) -> Any:
@@ -81,6 +86,7 @@ class _EachRow(Loop):
         self.of_columns = [name for name in inputs if name not in (*self.matrices, *self.of_rows)]
         self.rows, self.columns = self.shapes[self.matrices[0]]
         self.count = len(self.matrices) + len(self.outputs)
+        self.room = TOGETHER_BYTES // item_bytes(self.item)
 
     def emit(self) -> None:
         b, W = self.b, self.lanes
@@ -104,8 +110,8 @@ class _EachRow(Loop):
         for total in (at for totals in self.totals for at in totals):
             b.store(constant(total.type.pointee, 0.0), total)
         group = GROUP // len(masks)
-        together = min(TOGETHER, TOGETHER_ITEMS // (self.count * len(masks) * W) // group * group)
-        self.in_steps(I64(together), group, partial(self.straight, masks))
+        together = I64(min(TOGETHER, self.room // (self.count * len(masks) * W) // group * group))
+        self.in_steps(partial(self.straight, masks), group, together, together)
         for name, totals in zip(self.sums, self.totals, strict=True):
             for k, (total, mask) in enumerate(zip(totals, masks, strict=True)):
                 self.store(V(b, b.load(total)), b.gep(self.pointers[name], [I64(k * W)]), mask)
@@ -120,11 +126,30 @@ class _EachRow(Loop):
             with self.each(I64(0), whole, self.lanes) as (j, _):
                 self.store(zeros, b.gep(pointer, [j]), None)
             self.edge(whole, self.columns, lambda mask, to=pointer: self.store(zeros, b.gep(to, [whole]), mask))
-        side_by_side = _host.isa().registers // 4  # vectors
-        group = 2 if self.sums else side_by_side // 2  # rows; of those whose totals are kept, few enough to leave these in cache
-        together = self.rounded(self.smaller(b.sdiv(I64(TOGETHER_ITEMS // self.count), self.columns), I64(TOGETHER)), group)
-        together = b.select(b.icmp_signed(">", together, I64(0)), together, I64(group))
-        self.in_steps(together, group, partial(self.along_rows, side_by_side // group))
+        distance = self.distance()
+        beside = b.mul(distance, I64(LONG_GROUP))
+        fits = b.sdiv(b.sub(b.sdiv(I64(self.room), self.columns), I64(len(self.of_columns) + len(self.sums))), I64(self.count))
+        fits = self.larger(self.smaller(fits, I64(TOGETHER)), I64(1))
+        section = b.mul(self.larger(b.sdiv(fits, beside), I64(1)), beside)
+        self.in_steps(partial(self.along_rows, _host.isa().registers // 4), LONG_GROUP, section, fits, distance)
+
+    def distance(self) -> ir.Value:
+        """How many rows on one begins as far from where a register of memory does: 1, 2, 4, ..."""
+        b = self.b
+        if not _host.isa().has_masks:
+            return I64(1)
+        factor = self.smaller(b.and_(self.columns, b.neg(self.columns)), I64(self.lanes))  # a power of two
+        return b.udiv(I64(self.lanes), factor)
+
+    def lead(self, row: ir.Value) -> ir.Value:
+        """How many items before its first one a row's vectors begin: where registers of the memory do that is read most."""
+        b = self.b
+        if not _host.isa().has_masks:
+            return I64(0)
+        read_back = any(fold is None for folds in self.steps for fold in folds)
+        pointer = self.pointers[self.outputs[0] if read_back else self.matrices[0]]
+        first = b.ptrtoint(b.gep(pointer, [b.mul(row, self.columns)]), I64)
+        return b.udiv(b.and_(first, I64(_host.isa().vector_bytes - 1)), I64(item_bytes(self.item)))
 
     def find_steps(self) -> list[list[Fold | None]]:
         """What the formula asks for, found out by having it write code that nobody runs; at last it asks for nothing."""
@@ -133,7 +158,7 @@ class _EachRow(Loop):
         found = []
         while course.asks:
             found.append([asked.fold for asked in course.asks])
-            course.go_on([asked.value if asked.fold is None else part(asked.value, 0, 1) for asked in course.asks])
+            course.go_on([asked.terms[0] if asked.fold is None else part(asked.terms[0], 0, 1) for asked in course.asks])
         return [*found, []]
 
     def anything(self, b: ir.IRBuilder) -> Known:
@@ -144,70 +169,111 @@ class _EachRow(Loop):
         kinds |= {name: value.type for name, value in self.numbers.items()}
         return {name: V(b, ir.Constant(kind, ir.Undefined)) for name, kind in kinds.items()}
 
-    def in_steps(self, most: ir.Value, group: int, step: Callable[..., None]) -> None:
-        """`step(number, row, place, count)` for all steps of all rows: `most` rows at a time, of which `group` stand side by side."""
+    def in_steps(
+        self, step: Callable[[int, _Rows], None], group: int, section: ir.Value, fits: ir.Value, distance: ir.Value | None = None
+    ) -> None:
+        """All steps of all rows, `fits` of them at a time; of those of a section, `group` stand side by side, so many rows apart."""
         b = self.b
-        with for_range_slice(b, I64(0), self.rows, most) as (first, _):
-            stop = self.smaller(b.add(first, most), self.rows)
-            groups = b.add(first, self.rounded(b.sub(stop, first), group))
+        apart = distance or I64(1)
+        beside = b.mul(apart, I64(group))
+        grouped = b.mul(b.sdiv(self.rows, beside), beside)
+        turn = self.larger(b.sdiv(fits, I64(group)), I64(1))
+        with for_range_slice(b, I64(0), grouped, section) as (first, _), for_range_slice(b, I64(0), apart, turn) as (low, _):
+            last, high = self.smaller(b.add(first, section), grouped), self.smaller(b.add(low, turn), apart)
             for s in range(len(self.steps)):
-                with self.each(first, groups, group) as (i, _):
-                    step(s, i, b.sub(i, first), group)
-                if group > 1:
-                    with self.each(groups, stop, 1) as (i, _):
-                        step(s, i, b.sub(i, first), 1)
+                with for_range_slice(b, first, last, beside) as (start, _), self.each(low, high, 1) as (k, _):
+                    place = b.add(b.sub(start, first), b.mul(b.sub(k, low), I64(group)))
+                    index = [b.add(b.add(start, k), b.mul(I64(r), apart)) for r in range(group)]
+                    step(s, _Rows(index, place, distance is None))
+        with for_range_slice(b, grouped, self.rows, fits) as (first, _):
+            last = self.smaller(b.add(first, fits), self.rows)
+            for s in range(len(self.steps)):
+                with self.each(first, last, 1) as (i, _):
+                    step(s, _Rows([i], b.sub(i, first), True))
 
-    def singles(self, i: ir.Value, count: int) -> Known:
-        """The numbers, and those that belong to `count` rows from row i on."""
-        of_rows = {name: self.load(self.b.gep(self.pointers[name], [i]), count, None) for name in self.of_rows}
+    def singles(self, rows: _Rows) -> Known:
+        """The numbers, and those that belong to some rows."""
+        of_rows = {name: self.belonging(self.pointers[name], rows) for name in self.of_rows}
         return of_rows | {name: V(self.b, value) for name, value in self.numbers.items()}
 
-    def known(self, s: int, place: ir.Value, count: int) -> list[list[V | None]]:
-        """What the folds before step s came to for `count` rows from `place` on; None where a value was kept."""
-        return [[at and self.load(self.b.gep(at, [place]), count, None) for at in step] for step in self.answers[:s]]
-
-    def note(self, s: int, i: ir.Value, place: ir.Value, folded: Iterable[V], course: _Course) -> None:
-        """Store what belongs to rows as a whole: the folds of step s or, at last, the statistics."""
-        for at, value in zip(filter(None, self.answers[s]), folded, strict=True):
-            self.store(convert(value, self.item), self.b.gep(at, [place]), None)
-        for name, value in zip(self.statistics, course.results[len(self.outputs) :], strict=False):
-            self.store(value, self.b.gep(self.pointers[name], [i]), None)
-
-    def straight(self, masks: Sequence[ir.Value | None], s: int, i: ir.Value, place: ir.Value, count: int) -> None:
-        """Step s of `count` whole rows side by side."""
-        course, found = self.visit(self.singles(i, count), self.known(s, place, count), i, count, I64(0), masks)
-        self.note(s, i, place, [_folded(value, count, fold) for fold, value in zip(self.folds(s), found, strict=True)], course)
-
-    def along_rows(self, stretch: int, s: int, i: ir.Value, place: ir.Value, count: int) -> None:
-        """Step s of `count` rows side by side, `stretch` vectors of each at a time, or half of that where registers hold totals too."""
+    def belonging(self, array: ir.Value, rows: _Rows) -> V:
+        """An item of each row."""
         b = self.b
-        stretch = stretch // 2 if self.sums and s == len(self.steps) - 1 else stretch
+        if rows.adjacent:
+            return self.load(b.gep(array, [rows.index[0]]), len(rows.index), None)
+        items = ir.Constant(lanewise(self.item, len(rows.index)), ir.Undefined)
+        for r, i in enumerate(rows.index):
+            items = b.insert_element(items, b.load(b.gep(array, [i])), I32(r))
+        return V(b, items)
+
+    def known(self, s: int, rows: _Rows) -> list[list[V | None]]:
+        """What the folds before step s came to for some rows; None where a value was kept."""
+        return [[at and self.load(self.b.gep(at, [rows.place]), len(rows.index), None) for at in step] for step in self.answers[:s]]
+
+    def note(self, s: int, rows: _Rows, folded: Iterable[V], course: _Course) -> None:
+        """Store what belongs to rows as a whole: the folds of step s or, at last, the statistics."""
+        b = self.b
+        for at, value in zip(filter(None, self.answers[s]), folded, strict=True):
+            self.store(convert(value, self.item), b.gep(at, [rows.place]), None)
+        for name, value in zip(self.statistics, course.results[len(self.outputs) :], strict=False):
+            if rows.adjacent:
+                self.store(value, b.gep(self.pointers[name], [rows.index[0]]), None)
+                continue
+            for r, i in enumerate(rows.index):
+                self.store(part(value, r, 1), b.gep(self.pointers[name], [i]), None)
+
+    def straight(self, masks: Sequence[ir.Value | None], s: int, rows: _Rows) -> None:
+        """Step s of some whole rows side by side."""
+        course, found = self.visit(self.singles(rows), self.known(s, rows), rows, I64(0), masks)
+        values = [math.prod(terms[1:], start=terms[0]) for terms in found]
+        folded = [_folded(value, len(rows.index), fold) for fold, value in zip(self.folds(s), values, strict=True)]
+        self.note(s, rows, folded, course)
+
+    def along_rows(self, side_by_side: int, s: int, rows: _Rows) -> None:
+        """Step s of some rows side by side: as many vectors at a time, or half of that where registers hold totals too."""
+        b, count = self.b, len(rows.index)
+        stretch = side_by_side // (4 if self.sums and s == len(self.steps) - 1 else 2)
         lanes = stretch * self.lanes
-        folds, singles, known = self.folds(s), self.singles(i, count), self.known(s, place, count)
+        folds, singles, known = self.folds(s), self.singles(rows), self.known(s, rows)
         partial = [self.variable(lanewise(self.item, count * lanes)) for _ in folds]
         items = [DOUBLE if fold.wide else self.item for fold in folds]
         results = [self.variable(lanewise(item, count)) for item in items]
+        lead = self.lead(rows.index[0])
 
         def visit(j: ir.Value, masks: Sequence[ir.Value | None]) -> None:
-            for fold, value, at in zip(folds, self.visit(singles, known, i, count, j, masks)[1], partial, strict=True):
-                b.store(fold.combine(V(b, b.load(at)), value).value, at)
+            for fold, terms, at in zip(folds, self.visit(singles, known, rows, j, masks)[1], partial, strict=True):
+                total = V(b, b.load(at))
+                b.store((fold.combine(total, *terms) if len(terms) == 1 else fma(*terms, total)).value, at)
 
         for fold, result in zip(folds, results, strict=True):
             b.store(constant(result.type.pointee, fold.neutral), result)
         with self.blocks(self.columns, folds) as (start, stop):
             for fold, at in zip(folds, partial, strict=True):
                 b.store(constant(at.type.pointee, fold.neutral), at)
-            whole = b.add(start, self.rounded(b.sub(stop, start), lanes))
-            with self.each(start, whole, lanes) as (j, _):
-                visit(j, [None] * stretch)
-            left = b.sub(stop, whole)
-            with b.if_then(b.icmp_signed(">", left, I64(0))):
-                visit(whole, [lanes_below(b, b.sub(left, I64(k * self.lanes)), self.lanes) for k in range(stretch)])
+            self.stretches(b.sub(start, lead), start, stop, stretch, visit)
             for fold, item, at, result in zip(folds, items, partial, results, strict=True):
                 folded = convert(_folded(V(b, b.load(at)), count, fold), item)
                 b.store(fold.combine(V(b, b.load(result)), folded).value, result)
         course = self.resumed(self.anything(b) | singles, known)
-        self.note(s, i, place, [V(b, b.load(result)) for result in results], course)
+        self.note(s, rows, [V(b, b.load(result)) for result in results], course)
+
+    def stretches(self, first: ir.Value, start: ir.Value, stop: ir.Value, stretch: int, visit: Callable[..., None]) -> None:
+        """`visit(j, masks)` for all stretches of vectors from `first` on: masked where they reach beyond the items start to stop - 1."""
+        b, W, lanes = self.b, self.lanes, I64(stretch * self.lanes)
+        at = self.variable(I64)
+        b.store(first, at)
+        with self.each(I64(0), I64(2), 1):  # one stretch that is masked and those behind, then one at the end
+            j = b.load(at)
+            beyond = b.or_(b.icmp_signed("<", j, start), b.icmp_signed("<", stop, b.add(j, lanes)))
+            with b.if_then(b.and_(b.icmp_signed("<", j, stop), beyond)):
+                begins = [b.sub(b.add(j, I64(k * W)), start) for k in range(stretch)]
+                visit(j, [lanes_from(b, begin, b.sub(stop, start), W) for begin in begins])
+                b.store(b.add(j, lanes), at)
+            begin = b.load(at)
+            whole = b.add(begin, self.rounded(self.larger(b.sub(stop, begin), I64(0)), stretch * W))
+            with self.each(begin, whole, stretch * W) as (j, _):
+                visit(j, [None] * stretch)
+            b.store(whole, at)
 
     def folds(self, s: int) -> list[Fold]:
         """What step s folds."""
@@ -217,21 +283,15 @@ class _EachRow(Loop):
         """The formula at these arguments, given what its steps so far have asked for; None stands for what it has kept."""
         course = _Course(self.formula, arguments)
         for answers in known:
-            course.go_on(asked.value if a is None else a for a, asked in zip(answers, course.asks, strict=True))
+            course.go_on(asked.terms[0] if a is None else a for a, asked in zip(answers, course.asks, strict=True))
         return course
 
     def visit(
-        self,
-        singles: Known,
-        known: Sequence[Sequence[V | None]],
-        i: ir.Value,
-        count: int,
-        j: ir.Value,
-        masks: Sequence[ir.Value | None],
-    ) -> tuple[_Course, list[V]]:
-        """The present step at the columns from j on, a vector for each mask, of `count` rows side by side, and what it wants folded."""
+        self, singles: Known, known: Sequence[Sequence[V | None]], beside: _Rows, j: ir.Value, masks: Sequence[ir.Value | None]
+    ) -> tuple[_Course, list[list[V]]]:
+        """The present step at the columns from j on, a vector for each mask, of rows side by side, and the terms that it wants folded."""
         b, W = self.b, self.lanes
-        begins = [b.add(b.mul(b.add(i, I64(r)), self.columns), j) for r in range(count)]
+        begins = [b.add(b.mul(i, self.columns), j) for i in beside.index]
         parts = [(b.add(begin, I64(k * W)), mask) for begin in begins for k, mask in enumerate(masks)]
 
         def rows(name: str) -> V:
@@ -239,7 +299,7 @@ class _EachRow(Loop):
 
         def columns(name: str) -> V:
             items = [self.load(b.gep(self.pointers[name], [b.add(j, I64(k * W))]), W, mask) for k, mask in enumerate(masks)]
-            return joined(items * count)
+            return joined(items * len(begins))
 
         def held(fold: Fold, value: V) -> V:
             pieces = [part(value, p * W, W) for p in range(len(parts))]
@@ -255,7 +315,7 @@ class _EachRow(Loop):
             for k, mask in enumerate(masks):
                 at = totals[k] if totals else b.gep(self.pointers[name], [b.add(j, I64(k * W))])
                 self.add_up(at, terms if isinstance(terms, tuple) else (terms,), range(k, len(parts), len(masks)), mask)
-        return course, [held(asked.fold, asked.value) for asked in course.asks if asked.fold]
+        return course, [[held(asked.fold, term) for term in asked.terms] for asked in course.asks if asked.fold]
 
     def add_up(self, at: ir.Value, terms: Sequence[V], places: Iterable[int], mask: ir.Value | None) -> None:
         """Add some vectors of a term, or of the product of two, to a total, one after the other."""
@@ -268,8 +328,16 @@ class _EachRow(Loop):
 
     def to_store(self, course: _Course) -> list[tuple[str, V]]:
         """Outputs and what to store in them at present: a value to be kept, or the results."""
-        kept_ = [(self.outputs[0], asked.value) for asked in course.asks if asked.fold is None]
+        kept_ = [(self.outputs[0], asked.terms[0]) for asked in course.asks if asked.fold is None]
         return kept_ or list(zip(self.outputs, course.results, strict=False))
+
+
+class _Rows(NamedTuple):
+    """Rows that stand side by side: which ones, where their folds are kept, and whether they follow each other."""
+
+    index: list[ir.Value]
+    place: ir.Value
+    adjacent: bool
 
 
 class _Course:

@@ -59,16 +59,16 @@ class Fold(NamedTuple):
     combine: Callable[[V, V], V]
     wide: bool = False
 
-    def __call__(self, value: V) -> Asked:
-        """What a formula of `_each_row` asks for: `value` folded along the row."""
-        return Asked(self, value)
+    def __call__(self, *terms: V) -> Asked:
+        """What a formula of `_each_row` asks for: a value folded along the row or, of two, the sum of their products."""
+        return Asked(self, terms)
 
 
 class Asked(NamedTuple):
-    """What a formula of `_each_row` yields: a value and how to fold it, or None if it is to be kept as it is."""
+    """What a formula of `_each_row` yields: how to fold a value, or the product of two; None keeps the value as it is."""
 
     fold: Fold | None
-    value: V
+    terms: tuple[V, ...]
 
 
 SUM = Fold(0.0, lambda total, x: total + x, wide=True)
@@ -192,6 +192,9 @@ class Loop:
 
     def smaller(self, x: ir.Value, y: ir.Value) -> ir.Value:
         return self.b.select(self.b.icmp_signed("<", x, y), x, y)
+
+    def larger(self, x: ir.Value, y: ir.Value) -> ir.Value:
+        return self.b.select(self.b.icmp_signed(">", x, y), x, y)
 
     def rounded(self, count: ir.Value, step: int) -> ir.Value:
         """`count` rounded down to a multiple of `step`, a power of two."""

@@ -203,6 +203,13 @@ def lanes_below(b: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
     return b.icmp_signed("<", ir.Constant(ir.VectorType(I32, lanes), list(range(lanes))), number)
 
 
+def lanes_from(b: ir.IRBuilder, first: ir.Value, count: ir.Value, lanes: int) -> ir.Value:
+    """True in the lanes that hold one of `count` items, where the first lane holds item `first`, which may be negative."""
+    order = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    item = b.add(order, splat(b, b.trunc(first, I32), lanes))
+    return b.icmp_unsigned("<", item, splat(b, b.trunc(count, I32), lanes))
+
+
 def suffix(kind: ir.Type) -> str:
     """How LLVM's overloaded intrinsics name a type: f32, v16f32, v8i64."""
     item = kind.element if isinstance(kind, ir.VectorType) else kind

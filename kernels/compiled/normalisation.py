@@ -11,14 +11,14 @@ from .._simd import fma, sqrt
 def _layer_norm(x, weight, bias, per_item, eps):
     mean = (yield SUM(x)) * per_item
     d = x - mean
-    rstd = 1 / sqrt((yield SUM(d * d)) * per_item + eps)
+    rstd = 1 / sqrt((yield SUM(d, d)) * per_item + eps)
     return d * rstd * weight + bias, mean, rstd
 
 
 @each_row(sums=2, by_row=("mean", "rstd"))
 def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
     g, d = dy * weight, x - mean
-    total, slope = yield SUM(g), SUM(g * d)
+    total, slope = yield SUM(g), SUM(g, d)
     scaled = dy * rstd
     shift, tilt = total * per_item * rstd, slope * per_item * rstd * rstd * rstd
     return fma(scaled, weight, fma(d, -tilt, -shift)), (scaled, d), dy
@@ -27,7 +27,7 @@ def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
 @each_row(sums=2, by_row=("mean", "rstd"))
 def _layer_norm_grad_add(dy, x, extra, weight, mean, rstd, per_item):
     g, d = dy * weight, x - mean
-    total, slope = yield SUM(g), SUM(g * d)
+    total, slope = yield SUM(g), SUM(g, d)
     scaled = dy * rstd
     shift, tilt = total * per_item * rstd, slope * per_item * rstd * rstd * rstd
     return fma(scaled, weight, fma(d, -tilt, -shift)) + extra, (scaled, d), dy
@@ -35,14 +35,14 @@ def _layer_norm_grad_add(dy, x, extra, weight, mean, rstd, per_item):
 
 @each_row(statistics=1)
 def _rms_norm(x, weight, per_item, eps):
-    rstd = 1 / sqrt((yield SUM(x * x)) * per_item + eps)
+    rstd = 1 / sqrt((yield SUM(x, x)) * per_item + eps)
     return x * rstd * weight, rstd
 
 
 @each_row(sums=1, by_row=("rstd",))
 def _rms_norm_grad(dy, x, weight, rstd, per_item):
     g, xhat = dy * weight, x * rstd
-    slope = yield SUM(g * xhat)
+    slope = yield SUM(g, xhat)
     return rstd * fma(xhat, -(slope * per_item), g), (dy, xhat)
 
 

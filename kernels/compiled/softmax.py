@@ -54,7 +54,7 @@ def _softmax(x):
 
 @each_row()
 def _softmax_grad(dy, y):
-    mean = yield SUM(dy * y)
+    mean = yield SUM(dy, y)
     return y * (dy - mean)
 
 

@@ -232,17 +232,15 @@ def test_gradients_of_rms_norm_equal_central_differences():
     np.testing.assert_allclose(dweight, central_differences(lambda w: forward(weight=w)[0], weight, dy), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("backend", ["numba"], indirect=True)
-@pytest.mark.parametrize("shape", [(1, 1000), (37, 100), (300, 33), (133, 10), (70, 64)])
-def test_results_do_not_depend_on_the_number_of_workers(shape):
+def row_kernels(rows, columns):
+    """Each row kernel's name, the shapes of its outputs and its inputs."""
     rng = np.random.default_rng(0)
-    rows, columns = shape
+    shape, wide, sums = (rows, columns), (1, columns), (-(-rows // 16), columns)
     x, dy = rng.standard_normal((2, *shape)).astype(np.float32)
     mean, rstd = rng.standard_normal((2, rows)).astype(np.float32)
     weight, bias = rng.standard_normal((2, columns)).astype(np.float32)
     index = rng.integers(0, 5, rows)
-    wide, sums = (1, columns), (-(-rows // 16), columns)
-    cases = {
+    return {
         "softmax": ([shape], (x,)),
         "softmax_grad": ([shape], (dy, x)),
         "log_softmax": ([shape], (x,)),
@@ -256,7 +254,12 @@ def test_results_do_not_depend_on_the_number_of_workers(shape):
         "reduce_var": ([wide, wide], (x[None], 1.0)),
         "embedding_grad": ([(5, columns)], (dy, index, -1)),
     }
-    for name, (shapes, inputs) in cases.items():
+
+
+@pytest.mark.parametrize("backend", ["numba"], indirect=True)
+@pytest.mark.parametrize("shape", [(1, 1000), (37, 100), (300, 33), (133, 10), (70, 64)])
+def test_results_do_not_depend_on_the_number_of_workers(shape):
+    for name, (shapes, inputs) in row_kernels(*shape).items():
         results = []
         for parts in (1, 2, 3, 7):
             arrays = [np.full(s, 7, np.float32) for s in shapes]
@@ -265,6 +268,26 @@ def test_results_do_not_depend_on_the_number_of_workers(shape):
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):
                 np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", ["numba"], indirect=True)
+@pytest.mark.parametrize("shape", [(1, 65), (70, 100), (37, 1000), (5, 1001), (3, 9001)])
+def test_results_do_not_depend_on_where_rows_begin(shape):
+    def placed(array, first):
+        """A copy of an array that begins `first` items behind a cache line."""
+        room = np.empty(array.nbytes + 128, np.uint8)
+        start = -room.ctypes.data % 64 + first * array.itemsize
+        copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy[...] = array
+        return copy
+
+    for name, (shapes, inputs) in row_kernels(*shape).items():
+        found = set()
+        for first in (0, 4, 7, 15):
+            arrays = [placed(np.full(s, 7, np.float32), first) for s in shapes]
+            in_parts(name, (*arrays, *(placed(x, first) if getattr(x, "ndim", 0) == 2 else x for x in inputs)), 1)
+            found.add(b"".join(a.tobytes() for a in arrays))
+        assert len(found) == 1, name
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
