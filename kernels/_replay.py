@@ -8,7 +8,6 @@ since NumPy 1.7 (`PyArrayObject_fields` in ndarraytypes.h); `readable` finds out
 
 import ctypes
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -57,16 +56,22 @@ REPLAY = Kernel("replay", "replay", _replay)
 _learning = lock()
 
 
-class _Cell(threading.local):
-    """A thread's place for what a call comes to and for its record."""
+class _Cell(NamedTuple):
+    """A place for what a call comes to and, behind it, for its record."""
 
-    def __init__(self) -> None:
-        words = (ctypes.c_int64 * (1 + MOST_WORDS))()
-        self.place = (ctypes.addressof(words), words)
-        self.record = (ctypes.c_int64 * MOST_WORDS).from_buffer(words, 8)
+    address: int
+    words: Any
+    record: Any
 
 
-_cell = _Cell()
+# Cells that no call uses. A call takes one out and brings it back at its end, so that a call which comes in between (from a signal handler,
+# or from a finaliser that the collector runs) has one of its own; an exception loses the cell, and another one is made.
+_cells: list[_Cell] = []
+
+
+def _new_cell() -> _Cell:
+    words = (ctypes.c_int64 * (1 + MOST_WORDS))()
+    return _Cell(ctypes.addressof(words), words, (ctypes.c_int64 * MOST_WORDS).from_buffer(words, 8))
 
 
 class _Known(NamedTuple):
@@ -105,12 +110,17 @@ class Replay:
         if known is None or len(operands) != known.count:
             return False
         replay, _, plans, entries, _ = known
-        cell, words = _cell.place
-        replay(plans, id(operands) + ITEMS, cell)
+        try:
+            cell = _cells.pop()
+        except IndexError:
+            cell = _new_cell()
+        address, words, record = cell
+        replay(plans, id(operands) + ITEMS, address)
         outcome: int = words[0]
         if outcome > 1:
             entry, wake = entries[outcome - 2]
-            launch(entry, _cell.record, get_num_threads(), wake)
+            launch(entry, record, get_num_threads(), wake)
+        _cells.append(cell)
         return outcome > 0
 
     def learn(

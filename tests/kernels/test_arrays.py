@@ -284,6 +284,36 @@ def test_large_work_is_left_to_the_team():
     assert y.tolist() == [1, 2]
 
 
+def test_a_call_that_comes_before_another_one_is_launched_leaves_it_alone(monkeypatch):
+    replay, x, y = learned(large=True)
+    other, u, v = learned(large=True)
+    launch, nested = _replay.launch, [lambda: other((v, u))]  # as a signal handler calls it, or a finaliser
+
+    def interrupted(*arguments):
+        while nested:
+            assert nested.pop()()
+        launch(*arguments)
+
+    monkeypatch.setattr(_replay, "launch", interrupted)
+    assert replay((y, x))
+    assert y.tolist() == v.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_a_call_comes_to_is_not_what_a_later_one_comes_to(fits):
+    replay, x, y = learned(large=False)
+    other, u, v = learned(large=False)
+    recognise = replay._known.replay
+
+    def interrupted(*arguments):
+        recognise(*arguments)
+        assert other((v, u[:1] if fits else u)) is not fits
+
+    replay._known = replay._known._replace(replay=interrupted)
+    assert replay((y, x if fits else x[:1])) is fits
+    assert y.tolist() == ([1, 2] if fits else [0, 0])
+
+
 def test_headers_are_readable_on_this_machine():
     assert _replay.readable()
 
