@@ -17,7 +17,7 @@ from ._overlap import overlaps_itself
 from ._registry import KERNELS, Kernel, as_record
 from ._replay import IF_AWAKE, Replay
 from ._signature import KINDS
-from .reference.matmul import EPILOGUES
+from .reference.matmul import EPILOGUES, OF_TWO
 
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
 ROW_BYTES = 1 << 18  # from here on, structured kernels take longer than a thread that is awake already needs to join in
@@ -125,7 +125,7 @@ def _check_gemm(c: Any, sums: Any, a: Any, b: Any, base: Any, extra: Any, alpha:
         raise ArgumentError(f"gemm(): the epilogue {EPILOGUES[number]} takes {wanted} numbers, got {len(numbers)}")
     along = 2 if c.shape[2] > 1 and c.strides[2] == c.itemsize else 1
     in_pieces = c.shape[along] > 1 and c.strides[along] == c.itemsize
-    if number and known(number).two and c.size and in_pieces and extra.strides[along] != c.itemsize:
+    if number in OF_TWO and c.size and in_pieces and extra.strides[along] != c.itemsize:
         raise ShapeError(f"gemm(): extra must lie as c does, with strides {c.strides}, or repeat whole rows; got {extra.strides}")
 
 

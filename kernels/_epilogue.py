@@ -21,8 +21,6 @@ class Epilogue(Kernel):
 
     Attributes
     ----------
-    two
-        Whether it takes a second array, which is `extra`.
     numbers
         How many numbers it takes.
     """
@@ -30,8 +28,7 @@ class Epilogue(Kernel):
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(f"{kernel.name}_of_blocks", kernel.family, kernel.twin.__wrapped__)
         self._kernel = kernel
-        arrays = len(self.signature.arrays)
-        self.two, self.numbers = arrays == 3, len(self.signature.kinds) - arrays
+        self.numbers = len(self.signature.kinds) - len(self.signature.arrays)
 
     def _compile(self, symbol: str, dtypes: str) -> bytes:
         from . import _codegen, _finish

@@ -148,7 +148,7 @@ class Replay:
         given = operands if given is None else given
         if not readable():
             return
-        pairs = [(0, j, False) for j in apart] or kernel.signature.pairs()
+        pairs = [(0, j, False) for j in apart] or kernel.signature.pairs(given)
         plan = _plan(operands, kernel, given, kernel.signature.arrays if origins is None else origins, pairs)
         if plan is None:
             return

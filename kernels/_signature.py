@@ -38,12 +38,18 @@ KINDS = {
 
 
 class Array(NamedTuple):
-    """An array parameter: its kind of dtype, its layout, a name for the size of each dimension, and whether no output may lie there."""
+    """An array parameter: its kind of dtype, its layout, a name for the size of each dimension, and whether no output may lie there.
+
+    Attributes
+    ----------
+    apart
+        Whether, or with which epilogues, the kernel reads it after results have been written.
+    """
 
     kind: str
     layout: str
     dims: tuple[str, ...] = ()
-    apart: bool = False
+    apart: bool | range = False
 
 
 class Number(NamedTuple):
@@ -57,8 +63,8 @@ def Floats(dims: str) -> Array:
     return Array("float", "contiguous", tuple(dims.split()))
 
 
-def Strided(dims: str, apart: bool = False) -> Array:
-    """A float array of any strides; with `apart`, one that is read after results have been written."""
+def Strided(dims: str, apart: bool | range = False) -> Array:
+    """A float array of any strides; `apart` if it is read after results have been written, or with which epilogues it is."""
     return Array("float", "strided", tuple(dims.split()), apart)
 
 
@@ -226,14 +232,22 @@ class Signature:
             if overlaps_itself(value):
                 raise ShapeError(f"{self.name}(): {name} is an output and must not repeat memory, got strides {value.strides}")
         names = list(self.parameters)
-        for i, j, alike in self.pairs():
+        for i, j, alike in self.pairs(operands):
             if np.shares_memory(operands[i], operands[j]) and not (alike and same_items(operands[i], operands[j])):
                 allowed = f" unless they are the same view: {operands[i].strides} and {operands[j].strides}" if alike else ""
                 raise ShapeError(f"{self.name}(): {names[i]} and {names[j]} must not share memory{allowed}")
 
-    def pairs(self) -> list[tuple[int, int, bool]]:
+    def pairs(self, operands: Sequence[Any]) -> list[tuple[int, int, bool]]:
         """Each output with each other array, by their numbers, and whether both may be the same items."""
-        return [(i, j, j >= self.outputs and not self.kinds[j].apart) for i in range(self.outputs) for j in self.arrays if j > i]
+        alike = [j for j in self.arrays if j >= self.outputs and not self._is_apart(self.kinds[j], operands[-1])]
+        return [(i, j, j in alike) for i in range(self.outputs) for j in self.arrays if j > i]
+
+    @staticmethod
+    def _is_apart(parameter: Array, last: Any) -> bool:
+        """Whether no output may lie where an operand does; `last` is the last one of all, an epilogue where there are any."""
+        if isinstance(parameter.apart, bool):
+            return parameter.apart
+        return (last[0] if isinstance(last, tuple) else last) in parameter.apart
 
 
 def _epilogue_words(epilogue: Any, dtype: str) -> list[int]:

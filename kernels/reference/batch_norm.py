@@ -7,7 +7,7 @@ A channel of one sample is a plane of L items. What is known of each plane is en
 import numpy as np
 
 from .._signature import Float, Floats, Int, Strided
-from ._finish import finish
+from ._finish import OF_TWO, finish
 
 
 def _sum(x: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
@@ -34,13 +34,13 @@ def batch_norm(
     var: Floats("C"),
     weight: Floats("C"),
     bias: Floats("C"),
-    extra: Strided("N C L"),
+    extra: Strided("N C L", apart=OF_TWO),
     eps: Float,
     epilogue: Int,
 ) -> None:
     """y = f((x - mean) (var + eps)^(-1/2) weight + bias, extra), f being `_finish.EPILOGUES[epilogue]`.
 
-    `extra` is contiguous, or it is not read.
+    `extra` is contiguous and in memory of its own, or it is not read.
     """
     scale = weight / np.sqrt(var + eps)
     np.copyto(y, (x - mean[:, None]) * scale[:, None] + bias[:, None])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._signature import Floats, Int, Strided
-from ._finish import finish
+from ._finish import OF_TWO, finish
 
 
 def conv2d(
@@ -18,7 +18,7 @@ def conv2d(
     x: Floats("N I H W"),
     weight: Floats("O IG KH KW"),
     bias: Floats("O"),
-    extra: Strided("N O OH OW"),
+    extra: Strided("N O OH OW", apart=OF_TWO),
     stride_h: Int,
     stride_w: Int,
     pad_h: Int,
@@ -30,7 +30,7 @@ def conv2d(
 ) -> None:
     """y[n, o, i, j] = f(bias[o] + sum_{c, k, l} weight[o, c, k, l] x[n, c, i stride_h + k dilation_h - pad_h, ...], extra[n, o, i, j]).
 
-    x is 0 outside; f is `_finish.EPILOGUES[epilogue]`; `extra` is contiguous, or it is not read.
+    x is 0 outside; f is `_finish.EPILOGUES[epilogue]`; `extra` is contiguous and in memory of its own, or it is not read.
     """
     steps = (stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w)
     total = np.zeros_like(y)
@@ -45,7 +45,7 @@ def conv2d_input_grad(
     /,
     dy: Floats("N O OH OW"),
     weight: Floats("O IG KH KW"),
-    extra: Strided("N I H W"),
+    extra: Strided("N I H W", apart=OF_TWO),
     stride_h: Int,
     stride_w: Int,
     pad_h: Int,

@@ -10,6 +10,7 @@ from . import activations, elementwise
 SIMPLE = ("relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "mish", "softsign", "selu", "relu6", "hardsigmoid", "hardswish")
 ACTIVATIONS = (*SIMPLE, "leaky_relu", "elu", "celu", "softplus", "hardtanh")  # the latter take numbers
 EPILOGUES = ("", *ACTIVATIONS, *[f"{name}_grad" for name in ACTIVATIONS], "add", "add_relu", "multiply")
+OF_TWO = range(1 + len(ACTIVATIONS), len(EPILOGUES))
 
 
 def gemm(
@@ -19,7 +20,7 @@ def gemm(
     a: Strided("B M K", apart=True),
     b: Strided("B K N", apart=True),
     base: Strided("B M N"),
-    extra: Strided("B M N"),
+    extra: Strided("B M N", apart=OF_TWO),
     alpha: Float,
     beta: Float,
     epilogue: Epilogue,
@@ -29,8 +30,9 @@ def gemm(
     S is 0, or M: sums of the rows of a are wanted then, added up in float64. Where the product is the gradient dy' x of a linear map's
     weight, they are the gradient of its bias.
 
-    The rows or the columns of c are contiguous. With beta = 0 the base is not read, and it may be c. `extra` lies as c does, or is not
-    read. Where f takes numbers, `epilogue` is a tuple: which f, and they.
+    The rows or the columns of c are contiguous. With beta = 0 the base is not read, and it may be c. `extra` is read only where f takes two
+    arrays; it lies as c does then, but in other memory, since c holds parts of the products before f is applied. Where f takes numbers,
+    `epilogue` is a tuple: which f, and they.
     """
     if sums.size:
         np.copyto(sums, np.sum(a, axis=2, dtype=np.float64))
@@ -40,4 +42,4 @@ def gemm(
     if number:
         name = EPILOGUES[number]
         kernel = getattr(activations, name, None) or getattr(elementwise, name)
-        kernel(c, c, *([extra] if kernel.__code__.co_argcount - len(numbers) == 3 else []), *numbers)
+        kernel(c, c, *([extra] if number in OF_TWO else []), *numbers)

@@ -7,7 +7,7 @@ of a sum of products, relative to the largest pixels of a tile; an infinite pixe
 import numpy as np
 
 from .._signature import Floats, Int, Strided
-from ._finish import finish
+from ._finish import OF_TWO, finish
 
 B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
@@ -32,7 +32,7 @@ def winograd_conv2d(
     x: Floats("N I H W"),
     u: Floats("16 O I"),
     bias: Floats("O"),
-    extra: Strided("N O OH OW"),
+    extra: Strided("N O OH OW", apart=OF_TWO),
     pad_h: Int,
     pad_w: Int,
     epilogue: Int,

@@ -262,6 +262,20 @@ def test_a_result_that_is_written_over_an_operand_of_the_product_stays_apart():
     assert kernels(r) == ["gemm", "relu"]
 
 
+@pytest.mark.parametrize("depth", [3, 600])  # of the second, partial sums are stored
+def test_what_is_added_to_in_place_stays_apart(depth):
+    x, w, c, total = filled(4, depth), filled(depth, 32), array(4, 32), filled(4, 32, seed=1)
+    r = Recording(inputs=[x], outputs=[total], state=[w, total])
+    r.append(*product(c, x, w))
+    r.append("add", total, total, c)
+    before = total.copy()
+    fuse(r)
+    assert kernels(r) == ["gemm", "add"]
+    for name, operands in r.instructions:
+        kernels_on_arrays.run(name, *operands)
+    np.testing.assert_allclose(total, before + x @ w, rtol=1e-5, atol=1e-4)
+
+
 def test_the_derivative_goes_into_the_product_before_it():
     dy, w, y, dx, dz = filled(4, 5), filled(5, 3), filled(4, 3, seed=1), array(4, 3), array(4, 3)
     r = Recording(inputs=[dy, y], outputs=[dz], state=[w])

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from fastnn.kernels import CONVOLUTION_EPILOGUES, KERNELS
 
+from fastnn.errors import ShapeError
+
 
 class Geometry(NamedTuple):
     """Sizes of one convolution; `out` overrides the size of the output that PyTorch's rule gives."""
@@ -166,3 +168,16 @@ def test_values_beyond_the_windows_do_not_reach_the_result():
                 if image.shape == (1, 4, 6, 6):
                     image[:, :, 5] = image[:, :, :, 5] = np.nan
             assert np.isfinite(compute(name, output, inputs, g.numbers(name))).all(), name
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_input_grad"])
+def test_what_is_added_to_a_result_has_memory_of_its_own(name):
+    g = square(1, 4, 6, 4, 3)
+    output, (*inputs, _) = operands(name, g, np.float32, np.random.default_rng(0))
+    for epilogue, formula in enumerate(CONVOLUTION_EPILOGUES):
+        call = (output, *inputs, output, *g.numbers(name, epilogue))
+        if formula.startswith("add"):
+            with pytest.raises(ShapeError, match="and extra must not share memory"):
+                KERNELS[name].signature.validate(call)
+        else:
+            KERNELS[name].signature.validate(call)

@@ -5,9 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from fastnn.kernels import EPILOGUES, KERNELS, _host, run
+from fastnn.kernels import CONVOLUTION_EPILOGUES, EPILOGUES, KERNELS, _host, run
 from fastnn.kernels._epilogue import known
 from fastnn.kernels._registry import as_record
+from fastnn.kernels.reference._finish import OF_TWO as OF_TWO_IMAGES
+from fastnn.kernels.reference.matmul import OF_TWO
 
 from fastnn import kernels
 from fastnn.errors import ArgumentError, DTypeError, ShapeError
@@ -232,7 +234,7 @@ def test_an_epilogue_gives_the_bits_of_its_kernel_wherever_it_is_applied(epilogu
                 c, apart, expected = (np.full((M, N), np.nan, dtype) for _ in range(3))
                 gemm(c[None], a[None], b[None], base[None], extra[None], 1.0, beta, with_numbers(epilogue))
                 gemm(apart[None], a[None], b[None], base[None], extra[None], 1.0, beta, 0)
-                run(EPILOGUES[epilogue], expected, apart, *([extra] if known(epilogue).two else []), *numbers)
+                run(EPILOGUES[epilogue], expected, apart, *([extra] if epilogue in OF_TWO else []), *numbers)
                 assert c.tobytes() == expected.tobytes()
 
 
@@ -564,3 +566,29 @@ def test_operands_that_a_product_would_misread_are_refused():
     assert_close(c, a.astype(np.float64) @ b + row, np.float32, 4)
     kernels.gemm(c.swapaxes(1, 2), none, a, b, b, column, 1.0, 0.0, add)
     assert_close(c.swapaxes(1, 2), a.astype(np.float64) @ b + column, np.float32, 4)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_an_epilogue_reads_has_memory_of_its_own(dtype, backend):
+    rng = np.random.default_rng(3)
+    a, b, memory = (rng.normal(size=s).astype(dtype) for s in ((1, 8, 600), (1, 600, 37), (1, 9, 37)))
+    c, below, elsewhere = memory[:, :8], memory[:, 1:], memory.copy()[:, :8]
+    before = memory.copy()
+    with kernels.use_backend(backend):
+        for number in range(len(EPILOGUES)):
+            epilogue = with_numbers(number) if number else 0
+            if number not in OF_TWO:
+                kernels.gemm(elsewhere, without_sums(c), a, b, elsewhere, elsewhere, 1.0, 0.0, epilogue)
+                continue
+            for _ in range(2):  # so that the pattern is known
+                kernels.gemm(elsewhere, without_sums(c), a, b, c, below, 1.0, 0.0, epilogue)
+            for extra in (c, below):
+                with pytest.raises(ShapeError, match="c and extra must not share memory"):
+                    kernels.gemm(c, without_sums(c), a, b, c, extra, 1.0, 0.0, epilogue)
+    np.testing.assert_array_equal(memory, before)
+
+
+@pytest.mark.parametrize(("names", "of_two"), [(EPILOGUES, OF_TWO), (CONVOLUTION_EPILOGUES, OF_TWO_IMAGES)])
+def test_the_epilogues_that_read_an_array_are_those_whose_formula_takes_two(names, of_two):
+    assert [number for number, name in enumerate(names) if name and len(KERNELS[name].signature.arrays) == 3] == list(of_two)

@@ -79,7 +79,7 @@ def _fuse_epilogue(recording: Recording, n: int) -> bool:
         operands = list(producer.operands)
         c = operands[RESULT]
         fits = consumer.kernel in known and operands[EPILOGUE] == 0 and y.flags.c_contiguous and y.size == c.size
-        if not fits or any(not x.flags.c_contiguous or x.shape != y.shape or x.dtype != y.dtype for x in others):
+        if not fits or any(not x.flags.c_contiguous or x.shape != y.shape or x.dtype != y.dtype or overlap(x, y) for x in others):
             continue
         number = known.index(consumer.kernel)
         operands[RESULT], operands[EPILOGUE] = y.reshape(c.shape), (number, *numbers) if numbers else number
