@@ -137,7 +137,7 @@ def _mish_parts(x: V) -> tuple[V, V, V]:
     """x and e = e^x, both held where the result no longer changes, and q = e (e + 2): tanh(ln(1 + e)) = q / (q + 2)."""
     x = where(x > MISH_ONE, MISH_ONE, x)
     e = exp(x)
-    return x, e, e * (e + 2)
+    return x, e, fma(e, e, e + e)
 
 
 @elementwise
