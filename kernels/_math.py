@@ -123,12 +123,12 @@ def _exp_scaled(r: V, n: V) -> V:
     return p * from_bits(half << form.mantissa) * from_bits((n - half) << form.mantissa)
 
 
-def _exp_normal(x: V, lost: Operand = 0.0, lift: int = 0) -> V:
-    """2^lift e^(x + lost) where that is a normal number and `lost` a rounding error of x."""
+def _exp_normal(x: V, lost: Operand = 0.0, lift: int = 0, factor: Operand = 1.0) -> V:
+    """factor 2^lift e^(x + lost) where 2^lift e^x is a normal number and `lost` a rounding error of x."""
     form = FORMATS[x.dtype]
     r, n, shifted = _reduce(x, form.bias + lift)
     r = r + lost if isinstance(lost, V) else r
-    p = _expm1_near(r) + 1  # rounded half as often as in one polynomial
+    p = fma(_expm1_near(r), factor, factor)  # rounded half as often as in one polynomial, and once with the factor
     return scaled(p, n + lift) if has_tables(x) else p * from_bits(shifted << form.mantissa)
 
 
@@ -283,11 +283,11 @@ def gelu(x: V) -> V:
     if has_tables(x):
         t = _held(absolute(x), LAST)
         density, rest = _gaussian_by_tables(t)
-        tail = in_pieces(t, GELU_PIECES)
+        tail = in_pieces(t, GELU_PIECES) * density
     else:
-        t, d, p, density, rest = _gaussian(x)
-        tail = t / d * p
-    return fma(tail * density, -rest, where(x < 0, 0.0, x))
+        t, d, p, rest = _gaussian(x)
+        tail = _lifted_density(t, t / d * p)
+    return fma(tail, -rest, where(x < 0, 0.0, x))
 
 
 def gelu_slope(x: V) -> V:
@@ -295,25 +295,29 @@ def gelu_slope(x: V) -> V:
     if has_tables(x):
         t = _held(absolute(x), LAST)
         density, rest = _gaussian_by_tables(t)
-        slope = in_pieces(t, GELU_SLOPE_PIECES)
+        slope = in_pieces(t, GELU_SLOPE_PIECES) * density
     else:
-        t, d, p, density, rest = _gaussian(x)
-        slope = fma(t, -1 / math.sqrt(2 * math.pi), p / d)
-    slope = slope * density * rest
+        t, d, p, rest = _gaussian(x)
+        slope = _lifted_density(t, fma(t, -1 / math.sqrt(2 * math.pi), p / d))
+    slope = slope * rest
     return where(x < 0, slope, 1 - slope)
 
 
-def _gaussian(x: V) -> tuple[V, V, V, V, V]:
-    """t = |x|, held where t Phi(-t) is 0, d = t + a constant, p, and two factors of e^(-t^2 / 2), such that Phi(-t) is p / d times those.
+def _gaussian(x: V) -> tuple[V, V, V, V]:
+    """t = |x|, held where t Phi(-t) is 0, d = t + a constant, and two factors such that Phi(-t) is their product times e^(-t^2 / 2) / d.
 
-    The first of the factors is a normal number even where t Phi(-t) is denormal.
+    The second one undoes what `_lifted_density` does.
     """
     center, end, tail = GAUSSIAN_TAIL[x.dtype]
     t = _held(absolute(x), end)
     d = t + center
+    return t, d, horner(fma(t / d, 2.0, -1.0), tail), t.like(2.0**-GAUSSIAN_LIFT)
+
+
+def _lifted_density(t: V, factor: V) -> V:
+    """factor e^(-t^2 / 2) times a power of two that keeps it a normal number even where t Phi(-t) is denormal."""
     square = t * t
-    density = _exp_normal(square * -0.5, _lost_in_square(t, square) * -0.5, GAUSSIAN_LIFT)
-    return t, d, horner(fma(t / d, 2.0, -1.0), tail), density, t.like(2.0**-GAUSSIAN_LIFT)
+    return _exp_normal(square * -0.5, _lost_in_square(t, square) * -0.5, GAUSSIAN_LIFT, factor)
 
 
 def _gaussian_by_tables(t: V) -> tuple[V, V]:
