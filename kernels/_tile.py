@@ -28,6 +28,12 @@ AHEAD = 16  # rows of B that are asked for before they are copied: the time of t
 LEAD = 8  # beats from asking for the first row of C, after all others, to the end of the sums: the same time
 
 
+def panels_across(rows: int) -> int:
+    """How many panels of B, side by side, a tile of so few rows takes: as registers allow, since longer pieces are read faster."""
+    fitting = tile_rows() // (rows + rows % 2)
+    return 4 if fitting >= 4 else 2 if fitting >= 2 else 1
+
+
 class _Tile(Mover):
     """Emits one tile of `rows` x `vectors`; with `masked`, only the first `cols` lanes of its last vector exist."""
 
@@ -208,10 +214,11 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
     def tile(typingctx: Any, a: Any, a_row: Any, a_col: Any, b: Any, b_row: Any, c: Any, c_row: Any, base: Any, base_row: Any, extra: Any,
              extra_row: Any, depth: Any, rows: Any, cols: Any, alpha: Any, beta: Any, least: Any, finish: Any, source: Any, source_row: Any,
              source_panel: Any, target: Any, target_panel: Any) -> Any:  # fmt: skip
-        """c = max(f(alpha a b + beta base, extra), least) for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR.
+        """c = max(f(alpha a b + beta base, extra), least) for one tile; addresses and strides in bytes, 1 <= rows <= MR, 1 <= cols <= NR,
+        or cols = panels_across(rows) NR.
 
         a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c, base and extra: (rows, cols) contiguous rows. f is the formula
-        number `finish`, counted from 1, for tiles of all NR columns; with 0 there is none. With a `target` other than 0, the tile is a
+        number `finish`, counted from 1, for tiles of NR columns or more; with 0 there is none. With a `target` other than 0, the tile is a
         whole one and also copies depth / BEAT rows of `source` there, of GROUP panels side by side; else it asks for some columns of depth
         items, the first of which is `source` and the next lies `source_panel` further.
         """
@@ -228,18 +235,26 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
                 _Tile(builder, item, tile_rows(), NV, False, finishes).emit(operands | carried)
                 builder.branch(done)
             half = builder.ashr(builder.add(operands["rows"], I64(1)), I64(1))
-            # whole tiles, then those whose last vector is cut off, the more vectors the earlier
-            for vectors, masked, fewest in ((NV, False, NV * lanes), *((v, True, (v - 1) * lanes + 1) for v in range(NV, 0, -1))):
-                chosen, following = (builder.append_basic_block(name) for name in (f"tile_{vectors}", "tile_narrower"))
-                builder.cbranch(builder.icmp_signed(">=", operands["cols"], I64(fewest)), chosen, following)
-                builder.position_at_end(chosen)
+            heights = range(2, tile_rows() + 1, 2)
+
+            def choose(shapes: Sequence[tuple[int, int]], masked: bool) -> None:
+                """Go on with that one of some tiles, given as rows and vectors, which has as many rows as there are."""
                 switch = builder.switch(half, done)
-                for count in range(2, tile_rows() + 1, 2):
+                for count, vectors in shapes:
                     block = builder.append_basic_block(f"tile_{count}x{vectors}")
                     switch.add_case(I64(count // 2), block)
                     builder.position_at_end(block)
                     _Tile(builder, item, count, vectors, masked, () if masked else finishes).emit(operands | asked)
                     builder.branch(done)
+
+            with builder.if_then(builder.icmp_signed(">", operands["cols"], I64(NV * lanes))):
+                choose([(n, NV * panels_across(n)) for n in heights if panels_across(n) > 1], False)
+            # whole tiles, then those whose last vector is cut off, the more vectors the earlier
+            for vectors, masked, fewest in ((NV, False, NV * lanes), *((v, True, (v - 1) * lanes + 1) for v in range(NV, 0, -1))):
+                chosen, following = (builder.append_basic_block(name) for name in (f"tile_{vectors}", "tile_narrower"))
+                builder.cbranch(builder.icmp_signed(">=", operands["cols"], I64(fewest)), chosen, following)
+                builder.position_at_end(chosen)
+                choose([(n, vectors) for n in heights], masked)
                 builder.position_at_end(following)
             builder.branch(done)
             builder.position_at_end(done)

@@ -18,7 +18,7 @@ from .._memory import address, matrix_at, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
 from .._shares import share_columns
 from .._simd import width
-from .._tile import ASKED, BEAT, GROUP, copy_row, tile_with
+from .._tile import ASKED, BEAT, GROUP, copy_row, panels_across, tile_with
 from ..reference.matmul import EPILOGUES
 from . import activations, elementwise
 from .reductions import columns_total
@@ -33,6 +33,8 @@ B_PANEL_BYTES = DEPTH * NV * _host.isa().vector_bytes
 SLACK = 4096  # what the last panel of a block is overrun by
 FEW_TILES = 4  # so few tiles using a panel do not repay a copy
 PAGE = 4096
+FEW_ROWS = MR // 2  # tiles that are no higher may take several panels side by side
+ACROSS = tuple([panels_across(max(rows, 1)) for rows in range(FEW_ROWS + 1)])
 FOLD = 4  # steps along K that take as long as the fold of their sums
 LEVEL_2 = _host.cache_bytes(2)
 COPY, TURN = 3, 5  # cycles for a register of a panel whose items lie crosswise, and for one of a transpose
@@ -232,6 +234,10 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
         blocks = (tiles + most_tiles - 1) // most_tiles
         MC = (M + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
+    across = NR  # columns of a tile
+    if b_rows_contiguous and not pack_b and not packed and m_stop - m_start <= FEW_ROWS:
+        across *= ACROSS[m_stop - m_start]
+    NC = max(GROUP * NR, across)
     # Columns of B that come from afar are asked for while they are packed, where there are not enough tiles to do it before.
     ahead = W * b_col if N * K * item > LEVEL_2 and NR * item > MC // MR * ASKED else 0
     bbuf = buffers
@@ -271,11 +277,11 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                         pack(at, MR * item, a_at + i * a_row + kk * a_col, a_col, a_row, rows, depth, MR * a_row, c)
                         at += depth * MR * item
                         i += rows
-                for jj in range(n_start, n_stop, GROUP * NR):
-                    jj_stop = min(jj + GROUP * NR, n_stop)
+                for jj in range(n_start, n_stop, NC):
+                    jj_stop = min(jj + NC, n_stop)
                     source, spare = b_at + kk * b_row + jj // NR * b_panel, 0
                     # the panels that come next: of this block, or the first ones again
-                    next_jj, next_kk = jj + GROUP * NR, kk
+                    next_jj, next_kk = jj + NC, kk
                     if jj_stop == n_stop:
                         next_jj, next_kk = n_start, kk if mm_stop < m_stop else kk + KC
                     following = b_at + next_kk * b_row + next_jj // NR * b_panel
@@ -285,10 +291,11 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                                 target, cols = bbuf + j // NR * panel + k * NR * item, min(NR, jj_stop - jj - j)
                                 copy_row(target, source + k * b_row + j // NR * b_panel, cols, one)
                         carried = 0
-                        if next_jj + GROUP * NR <= n_stop and next_kk < K:
+                        if next_jj + NC <= n_stop and next_kk < K:
                             spare = buffers + (GROUP * panel if bbuf == buffers else 0)
-                    for j in range(jj, jj_stop, NR):
-                        cols = min(NR, jj_stop - j)
+                    j = jj
+                    while j < jj_stop:
+                        cols = across if j + across <= jj_stop else min(NR, jj_stop - j)
                         b_now, b_row_now = b_at + kk * b_row + j // NR * b_panel, b_row
                         soon, soon_step = a_at, 0  # the columns that tiles ask for: none that anyone needs
                         if pack_b and b_rows_contiguous:
@@ -322,6 +329,7 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                         if last and number != 0 and number != RELU and finish == 0 and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
                             finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols)
+                        j += cols
                     if spare != 0:
                         bbuf = spare
         if flipped:
