@@ -1,6 +1,7 @@
 """Compiled kernels on plain NumPy arrays, each with a readable NumPy twin. Installed as `fastnn.kernels`.
 
 `matmul(out, a, b)` and every name in `KERNELS` are functions of arrays, outputs first, that check what they are given.
+The operands of all but `matmul` are given by position; `help` shows their names, dtypes and dimensions.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -41,3 +42,7 @@ def __getattr__(name: str) -> "Callable[..., Any]":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = function(name)
     return found
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *KERNELS})

@@ -16,7 +16,7 @@ from ._errors import ArgumentError, DTypeError, ShapeError
 from ._overlap import overlaps_itself
 from ._registry import KERNELS, Kernel, as_record
 from ._replay import IF_AWAKE, Replay
-from ._signature import KINDS
+from ._signature import KINDS, check_array
 from .reference.matmul import EPILOGUES, OF_TWO
 
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
@@ -69,6 +69,7 @@ def function(name: str) -> Callable[..., None]:
             kernel.twin(*operands)
 
     call.__name__ = call.__qualname__ = name
+    call.__signature__ = kernel.signature.shown()
     call.__doc__ = kernel.twin.__doc__
     return call
 
@@ -137,8 +138,7 @@ def _has_rows(out: np.ndarray[Any, Any]) -> bool:
 def _check_product(out: Any, a: Any, b: Any) -> None:
     """Raise what `matmul` raises."""
     for name, array in (("out", out), ("a", a), ("b", b)):
-        if not isinstance(array, np.ndarray):
-            raise DTypeError(f"matmul(): {name} must be a numpy array, got {type(array).__name__}")
+        check_array(f"matmul(): {name}", array)
         if array.dtype != out.dtype or array.dtype not in KINDS["float"]:
             raise DTypeError(f"matmul(): all arrays must be float32, or all float64; {name} has {array.dtype}, out has {out.dtype}")
         if array.ndim != 2:

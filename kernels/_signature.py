@@ -15,14 +15,16 @@ epilogue       number, address of its code, the bits of two float64
 
 from __future__ import annotations
 
+import inspect
 import struct
 from collections.abc import Callable, Sequence
 from itertools import product
+from sys import float_info
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._errors import ArgumentError, DTypeError, ShapeError
+from ._errors import ArgumentError, DTypeError, ShapeError, shown
 from ._overlap import overlaps_itself, same_items
 
 NEST = 6  # most dimensions that an elementwise loop nest keeps after adjacent ones are merged
@@ -51,16 +53,22 @@ class Array(NamedTuple):
     dims: tuple[str, ...] = ()
     apart: bool | range = False
 
+    def __repr__(self) -> str:
+        return f"{self.kind}[{', '.join(self.dims) or '...'}]"
+
 
 class Number(NamedTuple):
     """A number parameter, handed over as "float" or "int", or as "epilogue", which chooses what a product applies to its result."""
 
     kind: str
 
+    def __repr__(self) -> str:
+        return self.kind
 
-def Floats(dims: str) -> Array:
-    """A C-contiguous float array whose dimensions are named, as in "N D"; equal names are equal sizes."""
-    return Array("float", "contiguous", tuple(dims.split()))
+
+def Floats(dims: str, apart: bool = False) -> Array:
+    """A C-contiguous float array whose dimensions are named, as in "N D"; equal names are equal sizes. `apart` as of `Strided`."""
+    return Array("float", "contiguous", tuple(dims.split()), apart)
 
 
 def Strided(dims: str, apart: bool | range = False) -> Array:
@@ -96,14 +104,16 @@ Parameter = Array | Number
 ACCEPTED = {
     "int": ("a whole number", (int, np.integer)),
     "float": ("a number", (int, float, np.integer, np.floating)),
-    "epilogue": ("a whole number or a tuple of numbers", (int, np.integer, tuple)),
+    "epilogue": ("a whole number or a tuple of numbers", (int, np.integer)),
 }
+WHOLE = 1 << 63  # whole numbers of a record lie below it, and not below its negative
 
 
-def common_nest(arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+def common_nest(arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]] | None:
     """Merge the dimensions of arrays that broadcast to the first one's shape into the fewest loops.
 
-    Returns the loop sizes, padded in front with ones to `NEST`, and each array's byte strides over them (0 where it repeats).
+    Returns the loop sizes, padded in front with ones to `NEST`, and each array's byte strides over them (0 where it repeats); None if more
+    loops are needed.
     """
     shape = arrays[0].shape
     if all(a.shape == shape and a.flags.c_contiguous for a in arrays):
@@ -130,7 +140,7 @@ def common_nest(arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[tuple[int, ...]
         return (1,) * NEST, [(0,) * (NEST - 1) + (a.itemsize,) for a in arrays]
     pad = NEST - len(sizes)
     if pad < 0:
-        raise ShapeError(f"arrays of shape {shape} with these strides need {len(sizes)} nested loops; at most {NEST} are supported")
+        return None
     return (1,) * pad + tuple(sizes), [(0,) * pad + tuple(k) for k in kept]
 
 
@@ -147,6 +157,11 @@ class Signature:
         self.nested = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array) and p.layout == "elementwise")
         self.arrays = tuple(i for i, p in enumerate(self.kinds) if isinstance(p, Array))
         self.elementwise = self.nested == self.arrays
+
+    def shown(self) -> inspect.Signature:
+        """The parameters as Python's own tools show them; operands are given by position alone, which makes short calls shorter."""
+        as_one = inspect.Parameter.POSITIONAL_ONLY
+        return inspect.Signature([inspect.Parameter(name, as_one, annotation=kind) for name, kind in self.parameters.items()])
 
     def dtypes(self, operands: Sequence[Any]) -> str:
         """The dtypes of the array operands, as one word such as "f4f4i8": it names the compiled variant."""
@@ -165,7 +180,7 @@ class Signature:
         """The record of a call: its operands as 64-bit words."""
         words: list[int] = []
         if self.nested:
-            sizes, strides = common_nest([operands[i] for i in self.nested])
+            sizes, strides = self._nest(operands)
             words.extend(sizes)
             rows = iter(strides)
         for parameter, value in zip(self.kinds, operands, strict=True):
@@ -183,6 +198,14 @@ class Signature:
                 if parameter.layout == "strided":
                     words.extend(value.strides)
         return words
+
+    def _nest(self, operands: Sequence[Any]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+        """The common loop nest of the elementwise operands. Raises ShapeError if there is none."""
+        found = common_nest([operands[i] for i in self.nested])
+        if found is None:
+            arrays = f"arrays of shape {operands[0].shape} with these strides"
+            raise ShapeError(f"{self.name}(): {arrays} need more than {NEST} nested loops, which is the most that is supported")
+        return found
 
     def pointers(self) -> list[int]:
         """The places of the arrays' addresses in a record."""
@@ -204,12 +227,9 @@ class Signature:
         for (name, parameter), value in zip(self.parameters.items(), operands, strict=True):
             where = f"{self.name}(): {name}"
             if isinstance(parameter, Number):
-                wanted, kinds = ACCEPTED[parameter.kind]
-                if not isinstance(value, kinds):
-                    raise DTypeError(f"{where} must be {wanted}, got {type(value).__name__}")
+                _check_number(where, parameter.kind, value)
                 continue
-            if not isinstance(value, np.ndarray):
-                raise DTypeError(f"{where} must be a numpy array, got {type(value).__name__}")
+            check_array(where, value)
             if value.dtype not in KINDS[parameter.kind]:
                 raise DTypeError(f"{where} must have dtype {' or '.join(map(str, KINDS[parameter.kind]))}, got {value.dtype}")
             if parameter.kind == "float":
@@ -226,6 +246,8 @@ class Signature:
                 raise ShapeError(f"{where} must have shape ({', '.join(parameter.dims)}) with {known}, got {value.shape}")
             if parameter.layout == "contiguous" and not value.flags.c_contiguous:
                 raise ShapeError(f"{where} must be C-contiguous, got strides {value.strides} for shape {value.shape}")
+        if self.nested and operands[0].ndim > NEST:
+            self._nest(operands)
         for name, value in zip(self.parameters, operands[: self.outputs], strict=False):
             if not value.flags.writeable:
                 raise ShapeError(f"{self.name}(): {name} is an output and must be writeable")
@@ -239,21 +261,42 @@ class Signature:
 
     def pairs(self, operands: Sequence[Any]) -> list[tuple[int, int, bool]]:
         """Each output with each other array, by their numbers, and whether both may be the same items."""
-        alike = [j for j in self.arrays if j >= self.outputs and not self._is_apart(self.kinds[j], operands[-1])]
-        return [(i, j, j in alike) for i in range(self.outputs) for j in self.arrays if j > i]
+        return [(i, j, self._may_be_one(i, j, operands[-1])) for i in range(self.outputs) for j in self.arrays if j > i]
 
-    @staticmethod
-    def _is_apart(parameter: Array, last: Any) -> bool:
-        """Whether no output may lie where an operand does; `last` is the last one of all, an epilogue where there are any."""
-        if isinstance(parameter.apart, bool):
-            return parameter.apart
-        return (last[0] if isinstance(last, tuple) else last) in parameter.apart
+    def _may_be_one(self, output: int, other: int, last: Any) -> bool:
+        """Whether an output may be another operand of the same dimensions; `last` is the epilogue of a kernel that has one."""
+        one, two = self.kinds[output], self.kinds[other]
+        if other < self.outputs or one.dims != two.dims or two.apart is True:
+            return False
+        return not two.apart or (last[0] if isinstance(last, tuple) else last) not in two.apart
 
 
 def _epilogue_words(epilogue: Any, dtype: str) -> list[int]:
     from ._epilogue import words  # which needs the registry, and that this module
 
     return words(epilogue, dtype)
+
+
+def check_array(where: str, value: Any) -> None:
+    """Raise DTypeError unless `value` is an array whose items are what they seem: a mask would not be looked at."""
+    if type(value) is not np.ndarray and (not isinstance(value, np.ndarray) or isinstance(value, (np.ma.MaskedArray, np.matrix))):
+        raise DTypeError(f"{where} must be a plain numpy array, got {type(value).__name__}")
+
+
+def _check_number(where: str, kind: str, value: Any) -> None:
+    """Raise a typed error unless `value` is a number of this kind that fits into a record."""
+    if kind == "epilogue" and isinstance(value, tuple) and value:
+        for place, part in enumerate(value):
+            _check_number(f"{where}[{place}]", "float" if place else "int", part)
+        return
+    wanted, types = ACCEPTED[kind]
+    if not isinstance(value, types):
+        raise DTypeError(f"{where} must be {wanted}, got {shown(value)}")
+    if kind == "float":
+        if isinstance(value, int) and abs(value) > float_info.max:
+            raise ArgumentError(f"{where} must fit into a float64, got {shown(value)}")
+    elif not -WHOLE <= value < WHOLE:
+        raise ArgumentError(f"{where} must fit into an int64, got {shown(value)}")
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -24,7 +24,7 @@ def random_crop(y: Floats("N C H W"), /, x: Floats("N C H0 W0"), state: Words("2
         y[n] = padded[n, :, top : top + H, left : left + W]
 
 
-def random_flip(y: Floats("N C H W"), /, x: Floats("N C H W"), state: Words("2"), site: Int, first: Int, p: Float) -> None:
+def random_flip(y: Floats("N C H W"), /, x: Floats("N C H W", apart=True), state: Words("2"), site: Int, first: Int, p: Float) -> None:
     """y_n = x_n with its columns in reverse order where u_n < p, else x_n; u_n is uniform in [0, 1) with 24 random bits."""
     flipped = (_words(len(x), state, site, first)[:, 0] >> np.uint64(8)) * 2.0**-24 < y.dtype.type(p)
     np.copyto(y, np.where(flipped[:, None, None, None], x[..., ::-1], x))

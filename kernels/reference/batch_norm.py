@@ -54,7 +54,7 @@ def plane_slopes(slope: Floats("N C"), shift: Floats("N C"), /, dy: Floats("N C 
 
 
 def batch_slopes(
-    dweight: Floats("C"), dbias: Floats("C"), /, slopes: Floats("N C"), shifts: Floats("N C"), var: Floats("C"), eps: Float
+    dweight: Floats("C"), dbias: Floats("C"), /, slopes: Floats("N C"), shifts: Floats("N C"), var: Floats("C", apart=True), eps: Float
 ) -> None:
     """dweight = sum dy xhat and dbias = sum dy, from those sums of planes; xhat = (x - mean) (var + eps)^(-1/2)."""
     np.copyto(dweight, _sum(slopes, 0) / np.sqrt(var + eps))
@@ -62,7 +62,14 @@ def batch_slopes(
 
 
 def batch_norm_weight_grad(
-    dweight: Floats("C"), dbias: Floats("C"), /, dy: Floats("N C"), x: Floats("N C"), mean: Floats("C"), var: Floats("C"), eps: Float
+    dweight: Floats("C"),
+    dbias: Floats("C"),
+    /,
+    dy: Floats("N C"),
+    x: Floats("N C"),
+    mean: Floats("C"),
+    var: Floats("C", apart=True),
+    eps: Float,
 ) -> None:
     """dweight = sum dy xhat and dbias = sum dy where planes are single items."""
     np.copyto(dweight, _sum(dy * (x - mean), 0) / np.sqrt(var + eps))

@@ -94,15 +94,20 @@ def cross_entropy(
 
     The loss of a sample whose target is `ignore_index` is 0. lse is kept for the gradient.
     """
-    top = x.max(axis=1)
+    top = x.max(axis=1, initial=-np.inf)
     np.copyto(lse, top + np.log(np.exp(x - top[:, None]).sum(axis=1)))
-    kept = target != ignore_index
-    safe = np.where(kept, target, 0)
-    picked = weight[safe] * (lse - x[np.arange(len(x)), safe])
-    mixed = (1 - label_smoothing) * picked
+    kept, t = _kept(target, ignore_index)
+    mixed = (1 - label_smoothing) * (weight[t] * (lse[kept] - x[kept, t]))
     if label_smoothing:  # a logit of -inf would make 0 * inf of it
-        mixed += label_smoothing / x.shape[1] * ((lse[:, None] - x) * weight).sum(axis=1)
-    np.copyto(loss, np.where(kept, mixed, 0))
+        mixed += label_smoothing * ((lse[kept, None] - x[kept]) * weight).sum(axis=1) / x.shape[1]
+    loss[:] = 0
+    loss[kept] = mixed
+
+
+def _kept(target: np.ndarray, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the samples that are not ignored, and their classes."""
+    kept = np.flatnonzero(target != ignore_index)
+    return kept, target[kept]
 
 
 def cross_entropy_grad(
@@ -117,32 +122,31 @@ def cross_entropy_grad(
     ignore_index: Int,
 ) -> None:
     """dx_ic = dloss_i (p_ic ((1 - s) w_t + s / C sum_c w_c) - (1 - s) w_t [c = t] - s / C w_c), with p = softmax(x)."""
-    kept = target != ignore_index
-    safe = np.where(kept, target, 0)
-    picked = (1 - label_smoothing) * weight[safe]
-    smooth = label_smoothing / x.shape[1] * weight
-    np.multiply(np.exp(x - lse[:, None]), (picked + smooth.sum())[:, None], out=dx)
-    dx[np.arange(len(x)), safe] -= picked
-    dx -= smooth
-    np.copyto(dx, np.where(kept[:, None], dx * dloss[:, None], 0))
+    kept, t = _kept(target, ignore_index)
+    picked = (1 - label_smoothing) * weight[t]
+    smooth = label_smoothing * weight / x.shape[1]
+    slopes = np.exp(x[kept] - lse[kept, None]) * (picked + smooth.sum())[:, None] - smooth
+    slopes[np.arange(len(kept)), t] -= picked
+    dx[:] = 0
+    dx[kept] = slopes * dloss[kept, None]
 
 
 def target_weight(weight_of: Floats("N"), /, target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
     """weight_of_i = weight of the class target_i; 0 where target_i = ignore_index."""
-    kept = target != ignore_index
-    np.copyto(weight_of, np.where(kept, weight[np.where(kept, target, 0)], 0))
+    kept, t = _kept(target, ignore_index)
+    weight_of[:] = 0
+    weight_of[kept] = weight[t]
 
 
 def nll(loss: Floats("N"), /, x: Floats("N C"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
     """loss_i = -w_t x_it with t = target_i, for log-probabilities x; 0 where t = ignore_index."""
-    kept = target != ignore_index
-    safe = np.where(kept, target, 0)
-    np.copyto(loss, np.where(kept, -weight[safe] * x[np.arange(len(x)), safe], 0))
+    kept, t = _kept(target, ignore_index)
+    loss[:] = 0
+    loss[kept] = -weight[t] * x[kept, t]
 
 
 def nll_grad(dx: Floats("N C"), /, dloss: Floats("N"), target: Ints("N"), weight: Floats("C"), ignore_index: Int) -> None:
     """dx_ic = -w_t dloss_i where c = t = target_i, else 0."""
-    kept = target != ignore_index
-    safe = np.where(kept, target, 0)
+    kept, t = _kept(target, ignore_index)
     dx[:] = 0
-    dx[np.arange(len(dx)), safe] = np.where(kept, -weight[safe] * dloss, 0)
+    dx[kept, t] = -weight[t] * dloss[kept]

@@ -40,9 +40,9 @@ def layer_norm_grad(
     """
     xhat = (x - mean[:, None]) * rstd[:, None]
     g = dy * weight
-    np.copyto(dx, rstd[:, None] * (g - _mean(g, 1)[:, None] - xhat * _mean(g * xhat, 1)[:, None]))
     _sums_of_rows(dweights, dy * xhat, rows)
     _sums_of_rows(dbiases, dy, rows)
+    np.copyto(dx, rstd[:, None] * (g - _mean(g, 1)[:, None] - xhat * _mean(g * xhat, 1)[:, None]))
 
 
 def layer_norm_grad_add(
@@ -59,8 +59,9 @@ def layer_norm_grad_add(
     rows: Int,
 ) -> None:
     """The same with dx += extra: what came to x by another way, as in a residual block that begins with a normalisation."""
+    added = extra.copy()  # dx may lie there
     layer_norm_grad(dx, dweights, dbiases, dy, x, weight, mean, rstd, rows)
-    np.copyto(dx, dx + extra)
+    np.copyto(dx, dx + added)
 
 
 def _sums_of_rows(y, x, rows):
@@ -90,5 +91,5 @@ def rms_norm_grad(
     """
     xhat = x * rstd[:, None]
     g = dy * weight
-    np.copyto(dx, rstd[:, None] * (g - xhat * _mean(g * xhat, 1)[:, None]))
     _sums_of_rows(dweights, dy * xhat, rows)
+    np.copyto(dx, rstd[:, None] * (g - xhat * _mean(g * xhat, 1)[:, None]))

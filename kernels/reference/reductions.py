@@ -1,5 +1,7 @@
 """Reductions over the middle one of three dimensions: O outer, R reduced, I inner."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .._signature import Float, Floats, Ints
@@ -22,14 +24,20 @@ def reduce_var(y: Floats("O I"), mean: Floats("O I"), /, x: Floats("O R I"), cor
 
 
 def reduce_max(y: Floats("O I"), index: Ints("O I"), /, x: Floats("O R I")) -> None:
-    """y_oi = max_r x_ori and the first r that has it; NaN wins."""
-    np.argmax(x, axis=1, out=index)
-    np.copyto(y, np.take_along_axis(x, index[:, None], axis=1)[:, 0])
+    """y_oi = max_r x_ori and the first r that has it; NaN wins. Of nothing they are NaN and 0."""
+    _extremum(y, index, x, np.argmax)
 
 
 def reduce_min(y: Floats("O I"), index: Ints("O I"), /, x: Floats("O R I")) -> None:
-    """y_oi = min_r x_ori and the first r that has it; NaN wins."""
-    np.argmin(x, axis=1, out=index)
+    """y_oi = min_r x_ori and the first r that has it; NaN wins. Of nothing they are NaN and 0."""
+    _extremum(y, index, x, np.argmin)
+
+
+def _extremum(y: np.ndarray, index: np.ndarray, x: np.ndarray, place: Callable[..., np.ndarray]) -> None:
+    if x.shape[1] == 0:
+        y[:], index[:] = np.nan, 0
+        return
+    place(x, axis=1, out=index)
     np.copyto(y, np.take_along_axis(x, index[:, None], axis=1)[:, 0])
 
 

@@ -1,5 +1,7 @@
 """Kernels as functions on plain arrays: checked, spread over threads, and recognised when they are called again."""
 
+import inspect
+import math
 import sys
 import threading
 import warnings
@@ -10,7 +12,7 @@ from fastnn.kernels import _builtin, _replay
 from fastnn.kernels._arrays import is_large
 
 from fastnn import kernels
-from fastnn.errors import FastnnError, ShapeError
+from fastnn.errors import ArgumentError, DTypeError, FastnnError, ShapeError
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ SQUARE = np.ones((4, 4), np.float32)
 @pytest.mark.parametrize(
     ("operands", "message"),
     [
-        ((OUT.tolist(), A, B), "out must be a numpy array, got list"),
+        ((OUT.tolist(), A, B), "out must be a plain numpy array, got list"),
         ((OUT, A.astype(np.float64), B), "a has float64, out has float32"),
         ((OUT.astype(int), A.astype(int), B.astype(int)), "must be float32, or all float64"),
         ((OUT, A[0], B), r"a must have two dimensions, got shape \(3,\)"),
@@ -198,6 +200,61 @@ def test_every_kernel_is_a_function_with_the_documentation_of_its_twin():
         _ = kernels.expp
     with pytest.raises(FastnnError, match="does not broadcast"):
         kernels.exp(np.empty(3), np.empty(4))
+
+
+def test_kernels_are_listed_and_show_what_they_take():
+    assert set(kernels.KERNELS) | {"matmul", "threads"} <= set(dir(kernels))
+    shown = inspect.signature(kernels.gemm)
+    assert list(shown.parameters) == list(kernels.KERNELS["gemm"].signature.parameters)
+    assert all(p.kind is p.POSITIONAL_ONLY for p in shown.parameters.values())
+    assert str(shown).startswith("(c: float[B, M, N], sums: float[B, S], a: float[B, M, K], ")
+    assert str(inspect.signature(kernels.clip)) == "(y: float[...], x: float[...], low: float, high: float, /)"
+
+
+PLAIN = np.ones((1, 4, 4), np.float32)
+PRODUCT = (PLAIN.copy(), np.empty((1, 0), np.float32), PLAIN, PLAIN, PLAIN, PLAIN)
+SIZES = np.arange(4) % 2
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize(
+    ("name", "operands", "error", "message"),
+    [
+        ("gemm", (*PRODUCT, 1.0, 0.0, ()), DTypeError, r"epilogue must be a whole number or a tuple of numbers, got \(\)"),
+        ("gemm", (*PRODUCT, 1.0, 0.0, (1.5,)), DTypeError, r"gemm\(\): epilogue\[0\] must be a whole number, got 1.5"),
+        ("gemm", (*PRODUCT, 1.0, 0.0, ("relu",)), DTypeError, r"gemm\(\): epilogue\[0\] must be a whole number, got 'relu'"),
+        ("gemm", (*PRODUCT, 1.0, 0.0, (13, None)), DTypeError, r"gemm\(\): epilogue\[1\] must be a number, got None"),
+        ("gemm", (*PRODUCT, 1.0, 0.0, (13, 2**2000)), ArgumentError, r"gemm\(\): epilogue\[1\] must fit into a float64"),
+        ("gemm", (*PRODUCT, 1.0, 0.0, 2**64), ArgumentError, r"gemm\(\): epilogue must fit into an int64"),
+        ("gemm", (*PRODUCT, -(2**2000), 0.0, 0), ArgumentError, r"gemm\(\): alpha must fit into a float64"),
+        ("gemm", (*PRODUCT, None, 0.0, 0), DTypeError, r"gemm\(\): alpha must be a number, got None"),
+        ("nll", (np.zeros(4), np.zeros((4, 4)), SIZES, np.ones(4), 2**64), ArgumentError, "ignore_index must fit into an int64"),
+        ("nll", (np.zeros(4), np.zeros((4, 4)), SIZES, np.ones(4), -(2**63) - 1), ArgumentError, "ignore_index must fit into an int64"),
+        ("exp", (np.zeros((2,) * 7), np.zeros((2,) * 7).T), ShapeError, r"exp\(\): arrays of shape \(2, .* more than 6 nested loops"),
+        ("exp", (np.zeros(3), np.ma.masked_array(np.zeros(3), mask=True)), DTypeError, r"exp\(\): x must be .*, got MaskedArray"),
+        ("exp", (np.ma.masked_array(np.zeros(3)), np.zeros(3)), DTypeError, r"exp\(\): y must be .*, got MaskedArray"),
+        ("exp", (np.zeros((3, 3)), np.zeros((3, 3)).view(np.matrix)), DTypeError, r"exp\(\): x must be .*, got matrix"),
+        ("matmul", (np.zeros((4, 4)), np.ma.zeros((4, 4)), np.zeros((4, 4))), DTypeError, r"matmul\(\): a must be .*, got MaskedArray"),
+    ],
+)
+def test_operands_that_a_record_cannot_hold_are_refused(name, operands, error, message, backend):
+    with kernels.use_backend(backend), pytest.raises(error, match=message):
+        getattr(kernels, name)(*operands)
+
+
+def test_numbers_at_the_ends_of_what_a_record_holds_are_taken():
+    loss, x, weight = np.zeros(4), -np.ones((4, 4)), np.ones(4)
+    for ignored in (2**63 - 1, -(2**63)):
+        kernels.nll(loss, x, SIZES, weight, ignored)
+        assert (loss == 1).all()
+        kernels.nll(loss, x, np.full(4, ignored), weight, ignored)
+        assert not loss.any()
+    y = np.zeros(3)
+    for low, high in ((-math.inf, math.inf), (-(10**308), 10**308), (np.float32(-1), np.int64(1))):
+        kernels.clip(y, np.full(3, 0.5), low, high)
+        assert (y == 0.5).all()
+    kernels.exp(y, np.zeros(3).view(np.memmap))
+    assert (y == 1).all()
 
 
 def test_large_work_gives_the_same_bits_on_any_number_of_threads(rng):

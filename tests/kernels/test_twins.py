@@ -1,10 +1,12 @@
 """Every compiled kernel computes what its NumPy twin computes, whatever the sizes, layouts and number of workers."""
 
 import inspect
+import itertools
 import pkgutil
 
 import numpy as np
 import pytest
+from calls import in_parts
 from fastnn.kernels import KERNELS
 from fastnn.kernels import compiled as compiled_families
 from fastnn.kernels._nest import Formula
@@ -12,6 +14,7 @@ from fastnn.kernels.reference import FAMILIES
 from kernel_cases import LAYOUTS, SHAPES, Case, compiled, reads_outputs, variants
 
 from fastnn import kernels
+from fastnn.errors import ShapeError
 
 # The largest error, as a multiple of 1 + |reference|, the reference being the twin in float64; where a result is a sum, whose terms may
 # cancel, of 1 + the largest |reference|.
@@ -66,6 +69,41 @@ def test_an_elementwise_output_may_be_one_of_the_inputs(name, dtypes):
             np.testing.assert_array_equal(operands[0], wanted)
 
 
+def overlaid(case, output, other):
+    """The operands of a case twice: with an output that lies where another operand does, if that is allowed, and apart from it."""
+    signature, before = case.kernel.signature, case.operands[other]
+    if before.size != case.operands[output].size or before.dtype != case.operands[output].dtype or not before.size:
+        return None
+    together, apart = ([x.copy() if isinstance(x, np.ndarray) else x for x in case.operands] for _ in range(2))
+    together[output] = together[other].reshape(together[output].shape)
+    apart[output][...] = before.reshape(apart[output].shape)
+    try:
+        signature.validate(together)
+    except ShapeError:
+        return None
+    return together, apart
+
+
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if not kernel.signature.nested])
+def test_a_structured_output_may_be_an_operand_unless_that_is_refused(name):
+    kernel = KERNELS[name]
+    outputs, dtypes = kernel.signature.outputs, kernel.signature.variants()[0]
+    for seed in range(14):
+        case = Case(kernel, dtypes, seed)
+        for output, other in itertools.product(range(outputs), kernel.signature.arrays[outputs:]):
+            for how in ("twin", 1, 3):
+                if (found := overlaid(case, output, other)) is None:
+                    break
+                together, apart = found
+                kernel.twin(*apart)
+                if how == "twin":
+                    kernel.twin(*together)
+                else:
+                    in_parts(name, together, how)
+                for y, wanted in zip(together[:outputs], apart, strict=False):
+                    np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-4, err_msg=f"{output} on {other}, {how}")
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_compiled_kernel_has_the_parameters_of_its_twin(name):
     kernel = KERNELS[name]
@@ -114,3 +152,29 @@ def test_results_that_go_past_the_caches_arrive(offset):
     np.testing.assert_array_equal(misaligned, -x)
     kernels.negative(x, x)
     np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_extremes_of_nothing_are_nan_and_the_loss_of_no_class_is_that_of_ignored_samples(dtype, backend):
+    with kernels.use_backend(backend):
+        for name in ("reduce_max", "reduce_min"):
+            for inner in (1, 3):
+                y, index = np.zeros((2, inner), dtype), np.ones((2, inner), np.int64)
+                getattr(kernels, name)(y, index, np.zeros((2, 0, inner), dtype))
+                assert np.isnan(y).all()
+                assert not index.any()
+        x, target, weight = np.zeros((2, 0), dtype), np.full(2, -100), np.zeros(0, dtype)
+        for label_smoothing in (0.0, 0.5):
+            loss, lse = np.ones((2, 2), dtype)
+            kernels.cross_entropy(loss, lse, x, target, weight, label_smoothing, -100)
+            assert not loss.any()
+            assert (lse == -np.inf).all()
+            kernels.cross_entropy_grad(np.empty_like(x), loss, x, lse, target, weight, label_smoothing, -100)
+        loss[:] = 1
+        kernels.nll(loss, x, target, weight, -100)
+        assert not loss.any()
+        kernels.nll_grad(np.empty_like(x), loss, target, weight, -100)
+        loss[:] = 1
+        kernels.target_weight(loss, target, weight, -100)
+        assert not loss.any()
