@@ -23,7 +23,6 @@ from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefet
 GROUP = PANELS // 2  # panels of B that are copied together, since memory is read faster in longer pieces
 LINE = 64  # bytes of a cache line
 BEAT = GROUP * NV  # steps of k between two looks at memory: a tile that carries panels copies a vector a step
-ASKED = LINE // BEAT  # bytes: of so many columns of B, side by side, a tile can ask for all its lines, one at each beat
 AHEAD = 16  # rows of B that are asked for before they are copied: the time of their way from the outermost cache
 LEAD = 8  # beats from asking for the first row of C, after all others, to the end of the sums: the same time
 
@@ -153,12 +152,17 @@ class _Tile(Mover):
         return totals
 
     def _on_beat(self, operands: dict[str, ir.Value], left: ir.Value) -> None:
-        """Copy or ask for a part of the panels that come next, and ask for a row of C: all at once, misses would hold up the sums."""
+        """Copy a part of the panels that come next, and ask for a row of C: all at once, misses would hold up the sums."""
+        b = self.b
         if "to" in operands:
-            self._carry(operands, self.b.sub(self.b.sdiv(operands["depth"], I64(BEAT)), left))
-        else:
-            self._ask(operands, left)
-        self._expect(operands, self.b.sub(left, I64(LEAD)))
+            beats = b.sdiv(operands["depth"], I64(BEAT))
+            n = b.sub(beats, left)
+            with b.if_else(b.icmp_signed("!=", operands["to_panel"], I64(0))) as (rows, columns):
+                with rows:
+                    self._carry(operands, n)
+                with columns:
+                    self._carry_across(operands, n, beats)
+        self._expect(operands, b.sub(left, I64(LEAD)))
 
     def _carry(self, operands: dict[str, ir.Value], n: ir.Value) -> None:
         """Copy row n of the panels that come next."""
@@ -173,12 +177,18 @@ class _Tile(Mover):
                 self.store(self.load(place), to, None)
             source, target = b.add(source, operands["from_panel"]), b.add(target, operands["to_panel"])
 
-    def _ask(self, operands: dict[str, ir.Value], n: ir.Value) -> None:
-        """Ask for the n-th line of the next columns of B, one line of each in turn."""
-        b, columns = self.b, I64(ASKED // self.bytes)
+    def _carry_across(self, operands: dict[str, ir.Value], n: ir.Value, beats: ir.Value) -> None:
+        """Copy the n-th piece of the next panel, whose columns lie in one piece each: a line of each column in turn, as whole rows."""
+        b, columns, items = self.b, I64(NV * self.vector.count), LINE // self.bytes
         column, line = b.srem(n, columns), b.sdiv(n, columns)
-        place = b.add(b.mul(column, operands["from_panel"]), b.mul(line, I64(LINE)))
-        prefetch(b, self.at(b.add(operands["from"], place), self.item), level=2)
+        with b.if_then(b.icmp_signed("<", line, b.sdiv(beats, columns))):
+            source = b.add(b.add(operands["from"], b.mul(column, operands["from_panel"])), b.mul(line, I64(LINE)))
+            target = b.add(b.add(operands["to"], b.mul(column, I64(self.bytes))), b.mul(line, b.mul(columns, I64(LINE))))
+            prefetch(b, self.at(b.add(source, I64(LINE)), self.item), level=2)
+            word = ir.IntType(8 * self.bytes)  # through registers that the sums do not need
+            for i in range(items):
+                value = b.load(self.at(b.add(source, I64(i * self.bytes)), word))
+                b.store(value, self.at(b.add(target, b.mul(I64(i * self.bytes), columns)), word))
 
     def _expect(self, operands: dict[str, ir.Value], i: ir.Value) -> None:
         """Ask for row i of C, or for the nearest one that there is."""
@@ -219,8 +229,8 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
 
         a: (rows, depth) any strides; b: (depth, cols) contiguous rows; c, base and extra: (rows, cols) contiguous rows. f is the formula
         number `finish`, counted from 1, for tiles of NR columns or more; with 0 there is none. With a `target` other than 0, the tile is a
-        whole one and also copies depth / BEAT rows of `source` there, of GROUP panels side by side; else it asks for some columns of depth
-        items, the first of which is `source` and the next lies `source_panel` further.
+        whole one and also copies rows of the panels at `source` there: depth / BEAT of GROUP panels side by side, or, with a `target_panel`
+        of 0, as many as (depth / BEAT) / NR lines hold, of one panel whose columns lie `source_panel` apart.
         """
         item = LLVM_ITEMS[alpha]
         sig = signature(types.none, *[types.int64] * 14, alpha, alpha, alpha, *[types.int64] * 6)
@@ -228,7 +238,6 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
             operands = dict(zip(NAMES, values, strict=False))
             carried = dict(zip(CARRIED, values[len(NAMES) :], strict=True))
-            asked = {name: carried[name] for name in ("from", "from_panel")}
             done = builder.append_basic_block("tile_done")
             lanes = register(item)[1].count
             with builder.if_then(builder.icmp_signed("!=", carried["to"], I64(0))):
@@ -244,7 +253,7 @@ def tile_with(*finishes: Callable[[V, V], V]) -> Any:
                     block = builder.append_basic_block(f"tile_{count}x{vectors}")
                     switch.add_case(I64(count // 2), block)
                     builder.position_at_end(block)
-                    _Tile(builder, item, count, vectors, masked, () if masked else finishes).emit(operands | asked)
+                    _Tile(builder, item, count, vectors, masked, () if masked else finishes).emit(operands)
                     builder.branch(done)
 
             with builder.if_then(builder.icmp_signed(">", operands["cols"], I64(NV * lanes))):

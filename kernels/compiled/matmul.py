@@ -1,8 +1,8 @@
 """Matrix products on the micro-kernel of `_tile`: blocking, packing, and the split among workers.
 
-Blocks of A (MC x KC) that lie badly are copied into panels so that a tile reads them in order, and stay in the level-2 cache; so does one
-panel of B (KC x NR) at a time, copied by the first tile that reads it, or before where it lies crosswise. A sum over K is never split
-among workers, and its order follows from K alone: results are bitwise the same for any number of workers, and for any share of the rows.
+Blocks of A (MC x KC) that lie badly are copied into panels so that a tile reads them in order, and stay in the level-2 cache; so do a few
+panels of B (KC x NR) at a time, copied or transposed by the tiles of those before, as far as they get. A sum over K is never split among
+workers, and its order follows from K alone: results are bitwise the same for any number of workers, and for any share of the rows.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ from .._memory import address, matrix_at, peek, poke, stack_buffer
 from .._pack import pack_crosswise, pack_lengthwise
 from .._shares import share_columns
 from .._simd import width
-from .._tile import ASKED, BEAT, GROUP, copy_row, panels_across, tile_with
+from .._tile import BEAT, GROUP, LINE, copy_row, panels_across, tile_with
 from ..reference.matmul import EPILOGUES
 from . import activations, elementwise
 from .reductions import columns_total
@@ -37,6 +37,7 @@ FEW_ROWS = MR // 2  # tiles that are no higher may take several panels side by s
 ACROSS = tuple([panels_across(max(rows, 1)) for rows in range(FEW_ROWS + 1)])
 FOLD = 4  # steps along K that take as long as the fold of their sums
 LEVEL_2 = _host.cache_bytes(2)
+CARRYING = BEAT * NV * _host.isa().vector_bytes // LINE * MR  # rows of C whose tiles transpose a whole panel of B by the way
 COPY, TURN = 3, 5  # cycles for a register of a panel whose items lie crosswise, and for one of a transpose
 
 words_of_block = stack_buffer(8 * 8)
@@ -152,7 +153,8 @@ def transpose_pays(M, N, K, W, a_crosswise, b_crosswise, added):
     whole, turned = K * M * ((N + W - 1) // W) // 2, K * N * ((M + W - 1) // W) // 2
     rest = (M % W) * N + (N % W) * M
     moved = (1 + added) * (TURN * M * N // W + 2 * rest)
-    return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * COPY * K * N // W
+    copied = COPY * K * N // W * max(CARRYING - M, 0) // CARRYING
+    return turned + a_crosswise * COPY * K * M // W + moved < whole + b_crosswise * copied
 
 
 @by_hand
@@ -238,8 +240,8 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
     if b_rows_contiguous and not pack_b and not packed and m_stop - m_start <= FEW_ROWS:
         across *= ACROSS[m_stop - m_start]
     NC = max(GROUP * NR, across)
-    # Columns of B that come from afar are asked for while they are packed, where there are not enough tiles to do it before.
-    ahead = W * b_col if N * K * item > LEVEL_2 and NR * item > MC // MR * ASKED else 0
+    ahead = W * b_col if N * K * item > LEVEL_2 else 0
+    crosswise = b_row == item and not b_rows_contiguous  # whether tiles carry columns
     bbuf = buffers
     for _ in range(batch):
         if vector:
@@ -297,12 +299,18 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                     while j < jj_stop:
                         cols = across if j + across <= jj_stop else min(NR, jj_stop - j)
                         b_now, b_row_now = b_at + kk * b_row + j // NR * b_panel, b_row
-                        soon, soon_step = a_at, 0  # the columns that tiles ask for: none that anyone needs
+                        coming, coming_depth = following, min(KC, K - next_kk)
                         if pack_b and b_rows_contiguous:
                             b_now, b_row_now = bbuf + (j - jj) // NR * panel, NR * item
-                        elif pack_b:  # always to the same place, which stays in the level-1 cache
-                            pack(bbuf, NR * item, b_now, b_row, b_col, cols, depth, ahead, c)
-                            soon, soon_step = following if j + NR >= n_stop else b_now + b_panel, b_col
+                        elif pack_b:
+                            rest = bbuf + carried * NR * item
+                            pack(rest, NR * item, b_now + carried * b_row, b_row, b_col, cols, depth - carried, ahead, c)
+                            next_j = n_start
+                            if j + NR < n_stop:
+                                next_j, coming, coming_depth = j + NR, b_now + b_panel, depth
+                            carried, spare = 0, 0
+                            if crosswise and next_j + NR <= n_stop and coming_depth > 0:
+                                spare = buffers + (panel if bbuf == buffers else 0)
                             b_now, b_row_now = bbuf, NR * item
                         i, at = mm, abuf
                         while i < mm_stop:
@@ -313,25 +321,22 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
                             place = c_at + i * c_row + j // NR * c_panel
                             beneath = base_now + i * base_row_now + j // NR * base_panel_now
                             beside = extra_at + i * extra_row + j // NR * extra_panel
-                            portion = depth // BEAT
-                            carries = spare != 0 and rows == MR and cols == NR and carried + portion <= min(KC, K - next_kk)
+                            portion = depth // BEAT // NR * (LINE // item) if crosswise else depth // BEAT
+                            carries = spare != 0 and rows == MR and cols == NR and carried + portion <= coming_depth
                             tile(a_now, a_row_now, a_col_now, b_now, b_row_now, place, c_row, beneath, base_row_now, beside, extra_row,
                                  depth, rows, cols, alpha, beta_now, least, finish,
-                                 following + carried * b_row if carries else soon, b_row, b_panel if carries else soon_step,
-                                 spare + carried * NR * item if carries else 0, panel)  # fmt: skip
+                                 coming + carried * b_row, b_row, b_col if crosswise else b_panel,
+                                 spare + carried * NR * item if carries else 0, 0 if crosswise else panel)  # fmt: skip
                             if carries:
                                 carried += portion
                             at += depth * MR * item
                             i += rows
-                            soon += ASKED // item * soon_step
-                            if (i - mm) // MR * ASKED >= NR * item:
-                                soon, soon_step = a_at, 0
+                        if spare != 0 and (crosswise or j + NR >= jj_stop):
+                            bbuf = spare
                         if last and number != 0 and number != RELU and finish == 0 and not flipped:
                             place, beside = c_at + mm * c_row + j // NR * c_panel, extra_at + mm * extra_row + j // NR * extra_panel
                             finished(epilogue, place, c_row, beside, extra_row, mm_stop - mm, cols)
                         j += cols
-                    if spare != 0:
-                        bbuf = spare
         if flipped:
             place, beside = out_at + n_start * out_row + m_start * item, extra_at + n_start * extra_row + m_start * item
             rows, cols = n_stop - n_start, m_stop - m_start

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -352,10 +353,9 @@ def test_panels_that_share_their_left_side_are_one_product(M, K, dtype):
 
 def crowded(dtype):
     """M and K for which blocks of A would hold one tile more than there is room for, if their number were rounded down."""
-    item, block = np.dtype(dtype).itemsize, _host.blocking().block
-    lanes, rows = _host.lanes(item), _host.tile_rows()
+    item, block, rows = np.dtype(dtype).itemsize, _host.blocking().block, _host.tile_rows()
     for K in range(_host.blocking().depth, 0, -1):
-        tile = -(-rows // lanes) * lanes * K * item
+        tile = rows * K * item
         fitting, room = divmod(block, tile)
         if tile // 5 < room < tile // 3:
             return ((tile // room + 1) * fitting + 1) * rows, K
@@ -377,14 +377,14 @@ def test_blocks_of_many_tiles_stay_within_their_room(threads, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("K", [*range(1, 20), 31, 33, 61, 129, 257])
+@pytest.mark.parametrize("K", [*range(1, 20), 31, 33, 61, 129, 257, 523, 1100])
 def test_many_rows_and_columns_of_any_depth(K, dtype):
     item = np.dtype(dtype).itemsize
     M = 20 * _host.tile_rows()
     N = max(_host.blocking().near // (K * item), 300) + 7 * _host.panel_columns(item) + 1  # more than is left where it lies
     rng = np.random.default_rng(K)
-    for left in ("rows", "columns"):
-        a, b, c = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, "rows", dtype), np.full((M, N), np.nan, dtype)
+    for left, right in product(("rows", "columns"), repeat=2):
+        a, b, c = laid_out(rng, M, K, left, dtype), laid_out(rng, K, N, right, dtype), np.full((M, N), np.nan, dtype)
         kernels.matmul(c, a, b)
         assert_close(c, a.astype(np.float64) @ b.astype(np.float64), dtype, K)
 
