@@ -11,8 +11,10 @@ from .._simd import fma, sqrt
 def _layer_norm(x, weight, bias, per_item, eps):
     mean = (yield SUM(x)) * per_item
     d = x - mean
-    rstd = 1 / sqrt((yield SUM(d, d)) * per_item + eps)
-    return d * rstd * weight + bias, mean, rstd
+    left, squares = yield SUM(d), SUM(d, d)
+    shift = left * per_item  # what the mean has been rounded by, which is all that there is in a row of one number
+    rstd = 1 / sqrt(fma(squares, per_item, -shift * shift) + eps)
+    return (d - shift) * rstd * weight + bias, mean + shift, rstd
 
 
 @each_row(sums=2, by_row=("mean", "rstd"))

@@ -17,9 +17,12 @@ def layer_norm(
     y: Floats("N D"), mean: Floats("N"), rstd: Floats("N"), /, x: Floats("N D"), weight: Floats("D"), bias: Floats("D"), eps: Float
 ) -> None:
     """y = (x - mean) rstd weight + bias, with rstd = (var + eps)^(-1/2), row by row. Ba et al. 2016, eq. 4."""
-    np.copyto(mean, _mean(x, 1))
-    np.copyto(rstd, 1 / np.sqrt(_mean((x - mean[:, None]) ** 2, 1) + eps))
-    np.copyto(y, (x - mean[:, None]) * rstd[:, None] * weight + bias)
+    centre = _mean(x, 1)  # in float64: where x varies little, the rounding error of its mean would not
+    d = x - centre[:, None]
+    scale = 1 / np.sqrt(_mean(d**2, 1) + eps)
+    np.copyto(mean, centre)
+    np.copyto(rstd, scale)
+    np.copyto(y, d * scale[:, None] * weight + bias)
 
 
 def layer_norm_grad(

@@ -186,6 +186,20 @@ def test_a_large_mean_does_not_spoil_the_variance():
     np.testing.assert_allclose(rstd, exact**-0.5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("columns", [15, 64, 1000])
+def test_layer_norm_of_rows_far_from_zero_is_as_exact_as_near_it(columns):
+    """The mean's rounding error, which a small variance would make large, is taken out: a row of one number becomes 0."""
+    weight, bias = np.ones(columns, np.float32), np.zeros(columns, np.float32)
+    level = np.float32([[3.5], [100.1], [1234.567], [1e5]])
+    for spread in (0, 1):
+        x = level + spread * np.random.default_rng(0).standard_normal((4, columns)).astype(np.float32)
+        y, mean, _ = outputs("layer_norm", x.shape, 4, 4, dtype=np.float32, inputs=(x, weight, bias, 1e-5))
+        exact = x.astype(np.float64)
+        centred = exact - exact.mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(y, centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5), rtol=0, atol=2e-6)
+        np.testing.assert_allclose(mean, exact.mean(axis=1), rtol=1e-7)
+
+
 def test_gradients_of_softmax_equal_central_differences():
     x, dy = np.random.default_rng(0).standard_normal((2, 3, 19))
     for forward, backward in ((softmax, "softmax_grad"), (log_softmax, "log_softmax_grad")):
