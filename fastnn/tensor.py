@@ -331,7 +331,12 @@ def one_of(known: tuple[np.dtype[Any], ...], dtype: Any, owner: str = "") -> np.
 
 
 def as_array(data: Any, name: str) -> Array:
-    """`data`, the argument called `name`, as an array of whatever dtype. Raises ShapeError for rows of different lengths."""
+    """`data`, the argument called `name`, as an array of whatever dtype.
+
+    Raises ShapeError for rows of different lengths, DTypeError for a masked array, since nobody would look at its mask.
+    """
+    if type(data) is not np.ndarray and isinstance(data, np.ndarray) and isinstance(data, np.ma.MaskedArray):
+        raise DTypeError(f"{name} must be an array without a mask, got a MaskedArray")
     try:
         return np.asarray(data)
     except ValueError:
