@@ -117,8 +117,8 @@ def compared(old: Report, new: Report) -> list[RenderableType]:
                     duration(earlier["median"]) if earlier else "-",
                     duration(figure["median"]),
                     _ratio(earlier["median"] / figure["median"] if earlier else None),
-                    _ratio(before["speedup"] if before else None),
-                    _ratio(row["speedup"]),
+                    _ratio(before["speedup"] if before and who != ALONE else None),
+                    _ratio(row["speedup"] if who != ALONE else None),
                 )
     for group, name in sorted(missing):
         table.add_row(f"{group} {name}", duration_of(known[group, name]), "-", "", _ratio(known[group, name]["speedup"]), "")

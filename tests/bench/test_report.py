@@ -144,6 +144,15 @@ def test_two_reports_side_by_side(tmp_path, capsys):
     assert "cpu: some CPU and another CPU" in shown
 
 
+def test_one_thread_is_not_compared_with_peers_that_have_several():
+    times = {"fastnn": [1.0], "fastnn, one thread": [1.9], "NumPy": [3.0]}
+    reports = [{**made(1e-4, 2e-4), "rows": [row("g", "n", times, {}, {})]} for _ in range(2)]
+    shown = text(report.compared(*reports)).splitlines()
+    several, alone = ([c.strip() for c in next(x for x in shown if f"g n{who}" in x).split("│")[2:-1]] for who in (" ", ", one thread"))
+    assert several == ["1.00 s", "1.00 s", "1.00x", "3.00x", "3.00x"]
+    assert alone == ["1.90 s", "1.90 s", "1.00x", "", ""]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["kernel"], "did you mean 'kernels'"), (["compare", "a.json"], "takes two files"), (["--threads", "0"], "from 1 to 255")],
