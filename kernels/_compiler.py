@@ -21,8 +21,8 @@ from numba.np.arrayobj import populate_array
 
 from ._epilogue import MOST_NUMBERS
 from ._signature import Array, Signature
+from ._simd import I64
 
-I64 = ir.IntType(64)
 ITEM_TYPES = {
     "f4": types.float32,
     "f8": types.float64,

@@ -77,11 +77,10 @@ def levels() -> list[str]:
 @cache
 def isa() -> ISA:
     """The instruction set in use: the best of this machine, or the lower one that `FASTNN_ISA` names."""
-    if (forced := _forced()) and is_x86():
-        if forced not in levels():
-            raise ArgumentError(f"FASTNN_ISA={forced} is above what this CPU has: {levels()[0]}")
-        return X86_LEVELS[forced]
-    return X86_LEVELS[levels()[0]] if is_x86() else ISA("generic", 16, 32)
+    name = _forced() or levels()[0]
+    if name not in levels():
+        raise ArgumentError(f"FASTNN_ISA={name} is above what this CPU has: {levels()[0]}")
+    return X86_LEVELS[name] if is_x86() else ISA(name, 16, 32)
 
 
 def _forced() -> str:

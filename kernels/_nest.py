@@ -17,10 +17,8 @@ from llvmlite import ir
 
 from . import _host
 from ._signature import NEST, Array, Signature
-from ._simd import V, convert, lanes_below, llvm_call, load, prefetch, splat, store
+from ._simd import I64, V, convert, lanes_below, llvm_call, load, prefetch, splat, store
 
-I64 = ir.IntType(64)
-I32 = ir.IntType(32)
 I8 = ir.IntType(8)
 WORD_POINTER = I64.as_pointer()
 LINE = 64  # bytes of a cache line

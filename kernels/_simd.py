@@ -7,7 +7,6 @@ instructions, for any width and dtype; it holds no loop and no branch. `_nest` w
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -527,8 +526,7 @@ def pause(typingctx: Any) -> Any:
     """Tell the core that this is a spinning loop."""
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        x86 = platform.machine().lower() in ("x86_64", "amd64")
-        name, arguments = ("llvm.x86.sse2.pause", []) if x86 else ("llvm.aarch64.hint", [I32(1)])
+        name, arguments = ("llvm.x86.sse2.pause", []) if _host.is_x86() else ("llvm.aarch64.hint", [I32(1)])
         llvm_call(builder, name, ir.VoidType(), arguments)
         return context.get_dummy_value()
 

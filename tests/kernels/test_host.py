@@ -53,6 +53,14 @@ def test_an_instruction_set_that_the_cpu_does_not_have_is_refused():
     assert python(smaller + INFO, FASTNN_ISA="AVX2").stdout.startswith("avx2|256 bit")
 
 
+def test_a_cpu_that_is_no_x86_has_a_level_of_its_own_alone():
+    arm = "import platform; platform.machine = lambda: 'aarch64'\nfrom fastnn.kernels import _host; print(_host.isa(), _host.identity())\n"
+    for level in ("avx512", "avx2", "sse"):
+        assert f"FASTNN_ISA={level} is above what this CPU has: generic" in python(arm, FASTNN_ISA=level).stderr
+    for level in ("generic", ""):
+        assert python(arm, FASTNN_ISA=level).stdout.startswith("ISA(name='generic', vector_bytes=16, registers=32)")
+
+
 @pytest.mark.parametrize(("symbol", "allowed"), [("memset", True), ("sinf", True), ("printf", False), ("PyErr_SetString", False)])
 def test_code_that_needs_a_foreign_symbol_is_refused(symbol, allowed):
     module = ir.Module("calls")
