@@ -19,9 +19,11 @@ from ._replay import IF_AWAKE, Replay
 from ._signature import KINDS, check_array
 from .reference.matmul import EPILOGUES, OF_TWO
 
-SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread wakes up
-ROW_BYTES = 1 << 18  # from here on, structured kernels take longer than a thread that is awake already needs to join in
-SHARED_FLOPS = 1 << 23  # the same for products
+SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread has joined in
+ROW_BYTES = 1 << 18  # the same for structured kernels
+WAKING_BYTES = 1 << 24  # from here on, work repays waking threads that are asleep
+PRODUCTS = 16  # how many multiplications there may be for each byte of a product's result until they take longer than reading does
+CONVOLVED_BYTES = 1 << 20  # of convolutions, which do more with each byte, the same as WAKING_BYTES
 
 
 def share(kernel: Kernel, operands: tuple[Any, ...], large: int) -> None:
@@ -42,12 +44,17 @@ def run(name: str, *operands: Any) -> None:
 
 def is_large(name: str, operands: tuple[Any, ...]) -> int:
     """Whether a call is worth more than one thread: 0, 1, or `IF_AWAKE`."""
+    shared, waking = ROW_BYTES, WAKING_BYTES
     if name == "gemm":
-        return 2 * operands[0].size * operands[2].shape[-1] >= SHARED_FLOPS
-    size = sum([a.nbytes for a in operands if isinstance(a, np.ndarray)])
-    if size >= SHARED_BYTES:
-        return 1
-    return IF_AWAKE if size >= ROW_BYTES and not KERNELS[name].signature.nested else 0
+        c, _, a, b = operands[:4]
+        size, shared = max(c.nbytes + a.nbytes + b.nbytes, c.nbytes * a.shape[2] // PRODUCTS), SHARED_BYTES
+    else:
+        size = sum([a.nbytes for a in operands if isinstance(a, np.ndarray)])
+        if KERNELS[name].signature.nested:
+            shared = SHARED_BYTES
+        elif KERNELS[name].family in ("convolution", "winograd"):
+            waking = CONVOLVED_BYTES
+    return 1 if size >= waking else IF_AWAKE if size >= shared else 0
 
 
 def function(name: str) -> Callable[..., None]:

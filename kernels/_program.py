@@ -15,7 +15,7 @@ from ._signature import Floats, Int, Ints
 from ._team import LINE, get_num_threads, team
 
 SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
-WAKING_PAYS = 200_000  # cycles below which they are only faster if they are awake
+WAKING_PAYS = 2_000_000  # cycles below which they are only faster if they are awake
 COPYING_PAYS = 32 << 10  # bytes up to which a copy costs less than telling every instruction where to look
 TRYING_PAYS = 4_000_000  # cycles of a program below which it depends on the machine, and on who else uses it, whether they are faster
 TRIALS = 6  # runs, in turns by all workers and by one, whose shortest times decide
@@ -254,7 +254,10 @@ class Program:
         ready.meeting[0] = 0
         ready.point(self.address)
         ready.repeated(repeat)
-        if team(parts).run(ready.entry_address, ctypes.addressof(ready.call), parts, wake=repeat * self.cycles >= WAKING_PAYS):
+        workers = team(parts)
+        awake = repeat * self.cycles >= WAKING_PAYS or workers.awake(parts)
+        if awake and workers.run(ready.entry_address, ctypes.addressof(ready.call), parts):
             return True
         self._run_alone(repeat)
+        workers.alone_until = time.perf_counter()
         return False

@@ -3,13 +3,17 @@
 Workers are plain Python threads inside compiled code that has released the GIL. They spin for a fraction of a millisecond after
 their last work, so that the next comes cheaply, and then sleep at a lock of Python's, their bell, which compiled code can release. The
 caller is worker 0. A caller that finds the team busy works alone; kernels give bitwise the same results for any number of workers.
+
+To wake a thread takes as long as a product of 256 by 256: short work is shared only by workers who are awake, and work that comes often
+has them woken for what comes next. Long work is begun, in pieces, while they wake up; who comes takes what is left.
 """
 
+import math
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -21,20 +25,24 @@ from ._locks import lock
 from ._registry import Kernel, as_record
 from ._signature import Int, Ints
 
-LINE = 8  # words between the words of a mailbox
-SLEEPERS, ASLEEP = 4 * LINE, 5 * LINE
-RING, BELL = SLEEPERS + 1, ASLEEP + 1  # the address of the function that rings, and of the first worker's bell
+# The words of a mailbox that are written here; what they hold stands in compiled/execution.py.
+LINE = 8
+RING, ASLEEP = 5 * LINE, 6 * LINE
+WAIT, MOVE = RING + 1, RING + 2
+BELL, CORES = ASLEEP + 1, ASLEEP + 2
 MOST_THREADS = 255
+MOST_CORES = 1024  # in a set of cores
 STACK_BYTES = 8 << 20  # of a worker, whatever other threads have: blocks of operands lie there
-OFTEN = 1e-3  # seconds between calls that are worth a thread which stays awake for them
+PIECES = 2  # for each worker, of work that is begun while some are asleep: one who comes late finds some left
+OFTEN = 1e-3  # seconds between works that find workers awake, so that these are worth waking for them
+REPAID = 3e-4  # seconds of work, without longer breaks, that are worth waking somebody for the rest of it
 
 
-def _post(mailbox: Ints("W"), entry: Int, record: Int, parts: Int) -> None: ...
-def _lead(mailbox: Ints("W")) -> None: ...
-def _serve(mailbox: Ints("W"), last: Ints("1"), worker: Int) -> None: ...
+def _lead(mailbox: Ints("W"), entry: Int, record: Int, parts: Int, pieces: Int) -> None: ...
+def _serve(mailbox: Ints("W"), worker: Int) -> None: ...
 
 
-POST, LEAD, SERVE = (Kernel(name, "execution", form) for name, form in (("post", _post), ("lead", _lead), ("serve", _serve)))
+LEAD, SERVE = Kernel("lead", "execution", _lead), Kernel("serve", "execution", _serve)
 
 
 @cache
@@ -64,16 +72,29 @@ def _core() -> int:
     return -1 if library is None else int(library.sched_getcpu())
 
 
-def _leave(core: int) -> None:
-    """Move this thread away from `core` if it is there and may be elsewhere.
+class _Sleeper:
+    """A worker's thread, which others may have woken on another core than their own.
 
-    A thread is often woken on the core of the one that wakes it; two that give way to each other all the time are not moved apart.
+    A thread is often woken on the core of the one that wakes it, who works on there: it would come when the work is done.
     """
-    if core >= 0 and _core() == core:
-        allowed = os.sched_getaffinity(0)
-        if len(allowed) > 1:
-            os.sched_setaffinity(0, allowed - {core})
-            os.sched_setaffinity(0, allowed)
+
+    def __init__(self) -> None:
+        self.thread = threading.get_native_id()
+        self.cores = np.zeros(MOST_CORES // 64, np.uint64)  # what it goes back to when it is awake
+        self._home: set[int] = set()
+        self._away: set[int] = set()
+
+    def keep_off(self, core: int) -> bool:
+        """Have it wake up elsewhere, if it may be elsewhere; returns whether it has to go back to `cores` then."""
+        with suppress(OSError):
+            now = os.sched_getaffinity(self.thread)
+            if now not in (self._home, self._away) and max(now) < MOST_CORES:
+                self._home = now
+                self.cores[:] = np.packbits(np.isin(np.arange(MOST_CORES), list(now)), bitorder="little").view(np.uint64)
+            if core in self._home and len(self._home) > 1:
+                self._away = self._home - {core}
+                os.sched_setaffinity(self.thread, self._away)
+        return bool(self._home)
 
 
 class Team:
@@ -83,17 +104,17 @@ class Team:
         self.size = 1
         self.mailbox = np.zeros(ASLEEP + MOST_THREADS * LINE, np.int64)
         self.mailbox[ASLEEP::LINE] = 1
+        self._words = memoryview(self.mailbox)
         self.mailbox[RING] = _address(_python().PyThread_release_lock)
+        self.mailbox[WAIT] = _address(_python().PyThread_acquire_lock)
+        self.mailbox[MOVE] = 0 if _library() is None else _address(_library().sched_setaffinity)
         self.bells = [0]  # of the caller, who needs none
+        self._sleepers = [_Sleeper()]
         self._joining = threading.Lock()
         self.busy = threading.Lock()
-        self._asked = 0.0  # when small work last found somebody asleep
-        self._core = -1  # where the caller ran when it last woke somebody
-        for kernel, dtypes in ((POST, "i8"), (LEAD, "i8"), (SERVE, "i8i8")):
-            kernel.entry(dtypes)
-        self._post, self._lead = POST.entry("i8"), LEAD.entry("i8")
-        self._post_record = as_record(POST.signature.encode((self.mailbox, 0, 0, 1)))
-        self._lead_record = as_record(LEAD.signature.encode((self.mailbox,)))
+        self._since = self.alone_until = -math.inf  # when works that found somebody asleep began to come, and when the last was done
+        self._lead = LEAD.entry("i8")
+        self._record = as_record(LEAD.signature.encode((self.mailbox, 0, 0, 1, 0)))
 
     def grow(self, size: int) -> None:
         """Have at least `size` workers.
@@ -119,56 +140,60 @@ class Team:
             bell = _python().PyThread_allocate_lock()
             _python().PyThread_acquire_lock(bell, 1)
             self.bells.append(bell)
+            self._sleepers.append(_Sleeper())
             self.mailbox[BELL + worker * LINE] = bell
             self.size = worker + 1
             return worker
 
     def _serve(self, size: int, joined: threading.Event) -> None:
         try:
-            worker = self._join(size)
+            serve, record = SERVE.entry("i8"), as_record(SERVE.signature.encode((self.mailbox, 0)))
+            worker = record[-1] = self._join(size)
         finally:
             joined.set()
-        if not worker:
-            return
-        last = np.zeros(1, np.int64)
-        record = as_record(SERVE.signature.encode((self.mailbox, last, worker)))
-        serve = SERVE.entry("i8i8")
-        while True:
-            _python().PyThread_acquire_lock(self.bells[worker], 1)
-            _leave(self._core)
-            self.mailbox[ASLEEP + worker * LINE] = 0
+        if worker:
             serve(record, 0, 1)
 
-    def run(self, entry: int, record: int, parts: int, wake: bool = True) -> bool:
-        """Run the kernel at the address `entry` on `parts` workers.
+    def run(self, entry: int, record: int, parts: int, pieces: int = 0) -> bool:
+        """Run the kernel at the address `entry` on `parts` workers; returns False, having done nothing, if the team is busy.
 
-        Returns False, having done nothing, if the team is busy, or asleep and not to be woken. Work that does not repay waking, but comes
-        again and again, finds the workers awake the next time.
+        Those asleep are woken; work that may be done in `pieces` is begun without them.
         """
         if self.busy.locked():
             return False
         with self.busy:  # unlike a call of `acquire`, entered without a gap for Ctrl-C; who comes in between waits
-            if not wake and any(self.mailbox[ASLEEP + worker * LINE] for worker in range(1, parts)):
-                before, self._asked = self._asked, time.perf_counter()
-                if self._asked - before < OFTEN:
-                    self._ring(parts)
-                return False
-            self._post_record[-3], self._post_record[-2], self._post_record[-1] = entry, record, parts
-            try:
-                self._post(self._post_record, 0, 1)
-                if self.mailbox[SLEEPERS]:
-                    self._core = _core()
-            finally:  # workers may have begun: if Ctrl-C is noticed now, those asleep are woken and all is done first
-                if self.mailbox[SLEEPERS]:
-                    self._lead(self._lead_record, 0, 1)
+            if self._asleep(parts):
+                self._make_way(parts)
+            call = self._record
+            call[-4], call[-3], call[-2], call[-1] = entry, record, parts, pieces
+            self._lead(call, 0, 1)
         return True
 
-    def _ring(self, parts: int) -> None:
-        """Wake those of the first `parts` workers who are asleep."""
-        self._core = _core()
-        for worker in range(1, parts):
-            if self.mailbox[ASLEEP + worker * LINE]:
-                _python().PyThread_release_lock(self.bells[worker])
+    def awake(self, parts: int) -> bool:
+        """Whether the first `parts` workers are awake. If not, but works have come often, they are woken for what comes next."""
+        if not self._asleep(parts):
+            return True
+        now = time.perf_counter()
+        if now - self.alone_until > OFTEN:
+            self._since = now
+        elif now - self._since > REPAID and not self.busy.locked():
+            self._since = now
+            with self.busy:
+                self._make_way(parts)
+                for worker in range(1, parts):
+                    if self._words[ASLEEP + worker * LINE]:
+                        _python().PyThread_release_lock(self.bells[worker])
+        return False
+
+    def _asleep(self, parts: int) -> bool:
+        return any(self._words[ASLEEP + LINE : ASLEEP + parts * LINE : LINE])
+
+    def _make_way(self, parts: int) -> None:
+        """Have those who are asleep wake up on other cores than this one."""
+        core = _core()
+        for worker in range(1, parts) if core >= 0 else ():
+            if self._words[ASLEEP + worker * LINE] and self._sleepers[worker].keep_off(core):
+                self.mailbox[CORES + worker * LINE] = self._sleepers[worker].cores.__array_interface__["data"][0]
 
 
 class _Limit(threading.local):
@@ -245,9 +270,14 @@ def _address(function: Any) -> int:
 
 def launch(entry: Any, record: Any, parts: int, wake: bool = True) -> None:
     """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy, or asleep and not to be woken."""
-    if parts > 1:
+    if parts == 1:
+        entry(record, 0, 1)
+        return
+    workers = team(parts)
+    if wake or workers.awake(parts):
         import ctypes
 
-        if team(parts).run(_address(entry), ctypes.addressof(record), parts, wake):
+        if workers.run(_address(entry), ctypes.addressof(record), parts, PIECES * parts):
             return
     entry(record, 0, 1)
+    workers.alone_until = time.perf_counter()

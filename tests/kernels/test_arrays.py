@@ -371,6 +371,19 @@ def test_what_a_call_comes_to_is_not_what_a_later_one_comes_to(fits):
     assert y.tolist() == ([1, 2] if fits else [0, 0])
 
 
+def product(M, K, N, dtype=np.float32):
+    """The operands of `gemm` for a product of these sizes."""
+    c, a, b = np.empty((1, M, N), dtype), np.empty((1, M, K), dtype), np.empty((1, K, N), dtype)
+    return c, np.empty((1, 0), dtype), a, b, c, c, 1.0, 0.0, 0
+
+
+def test_products_are_shared_for_their_operations_or_for_their_bytes():
+    assert is_large("gemm", product(100, 100, 100)) == is_large("gemm", product(1, 300, 300)) == 0
+    assert is_large("gemm", product(256, 256, 256)) == is_large("gemm", product(1, 1000, 1000)) == _replay.IF_AWAKE
+    assert is_large("gemm", product(512, 512, 512)) == is_large("gemm", product(1, 2100, 2100)) == 1
+    assert is_large("gemm", product(150, 150, 150)) < is_large("gemm", product(150, 150, 150, np.float64))
+
+
 def test_headers_are_readable_on_this_machine():
     assert _replay.readable()
 
@@ -379,7 +392,9 @@ def test_structured_work_of_middling_size_is_shared_by_workers_who_are_awake():
     x = np.random.default_rng(0).standard_normal((128, 500)).astype(np.float32)
     assert is_large("softmax", (x, x)) == _replay.IF_AWAKE
     assert is_large("exp", (x, x)) == is_large("softmax", (x[:50], x[:50])) == 0
-    assert is_large("exp", (np.tile(x, (4, 1)),) * 2) == 1
+    assert is_large("exp", (np.tile(x, (4, 1)),) * 2) == _replay.IF_AWAKE
+    assert is_large("exp", (np.tile(x, (40, 1)),) * 2) == is_large("softmax", (np.tile(x, (40, 1)),) * 2) == 1
+    assert is_large("conv2d", (np.tile(x, (4, 1)),) * 2) == 1
     alone, shared = np.empty_like(x), np.empty_like(x)
     with kernels.threads(1):
         kernels.softmax(alone, x)
