@@ -26,10 +26,11 @@ KEPT_PLANS = 16  # batch shapes whose plans a thread keeps
 class _Plans(threading.local):
     """The plans of one thread: by the shapes and dtypes of all inputs, and, ready to run, by the shape of a single one.
 
-    They work in one arena.
+    They work in one arena, which is `taken` while one of them runs: a call inside a call needs others.
     """
 
     def __init__(self) -> None:
+        self.taken = False
         self.arena: Bytes | None = None
         self.by_kinds: dict[Any, Plan] = {}
         self.by_shape: dict[tuple[int, ...], tuple[Callable[..., bool], Callable[[Array], None], Array]] = {}
@@ -95,27 +96,35 @@ class InferenceModel:
         """
         if self._settings is not None:
             self._follow(self._settings)
+        plans = _Plans() if self._plans.taken else self._plans
         if len(inputs) == 1 and type(x := inputs[0]) is np.ndarray and x.dtype == self.dtype:
-            ready = self._plans.by_shape.get(x.shape)
+            ready = plans.by_shape.get(x.shape)
             if ready is not None:
                 short, run_on, output = ready
                 if get_backend() == "numba" and short(y := np.empty(output.shape, output.dtype), x):
                     return y
-                run_on(x)
-                return output.copy()
+                plans.taken = True
+                try:
+                    run_on(x)
+                    return output.copy()
+                finally:
+                    plans.taken = False
         values = tuple([x.data if isinstance(x, Tensor) else as_array(x, "input") for x in inputs])
-        plan = self._plan(values)
-        for place, value in zip(plan.inputs, values, strict=True):
-            feed(place, value)
-        plan.program.run()
-        return plan.outputs[0].copy() if len(plan.outputs) == 1 else tuple([a.copy() for a in plan.outputs])
+        plan = self._plan(values, plans)
+        plans.taken = True
+        try:
+            for place, value in zip(plan.inputs, values, strict=True):
+                feed(place, value)
+            plan.program.run()
+            return plan.outputs[0].copy() if len(plan.outputs) == 1 else tuple([a.copy() for a in plan.outputs])
+        finally:
+            plans.taken = False
 
     def plan(self, *inputs: Any) -> Plan:
         """The plan for inputs of these shapes."""
-        return self._plan(tuple(np.asarray(x) for x in inputs))
+        return self._plan(tuple(np.asarray(x) for x in inputs), self._plans)
 
-    def _plan(self, values: tuple[Array, ...]) -> Plan:
-        plans = self._plans
+    def _plan(self, values: tuple[Array, ...], plans: _Plans) -> Plan:
         key = tuple([(v.shape, v.dtype) for v in values])
         plan = plans.by_kinds.get(key)
         if plan is None:

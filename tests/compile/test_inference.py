@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
+from fastnn.kernels import Program
 
 import fastnn
 from fastnn import nn
@@ -113,6 +114,34 @@ def test_several_threads_may_call_at_once():
     for w in workers:
         w.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("pair", [True, False])
+def test_a_call_inside_a_call_leaves_its_result_alone(monkeypatch, backend, pair):
+    class Sum(nn.Module):
+        def __init__(self):
+            self.linear = nn.Linear(64, 64)
+
+        def forward(self, *inputs):
+            return self.linear(sum(inputs))
+
+    infer = fastnn.compile_inference(Sum())
+    inputs = np.random.default_rng(0).standard_normal((2, 1000, 64)).astype(np.float32)
+    outer, inner = (inputs, inputs[::-1] * 2) if pair else (inputs[:1], inputs[1:])
+    nested, found, run = [], [], Program.run
+
+    def interrupted(program, *arguments):  # by a signal handler, or by a finaliser that the collector runs
+        run(program, *arguments)
+        while nested:
+            found.append(infer(*nested.pop()))
+
+    monkeypatch.setattr(Program, "run", interrupted)
+    with fastnn.use_backend(backend):
+        expected = [infer(*outer), infer(*inner)]
+        nested.append(inner)
+        assert np.array_equal(infer(*outer), expected[0])
+    assert np.array_equal(found[0], expected[1])
 
 
 def wide_model():
