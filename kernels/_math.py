@@ -43,6 +43,7 @@ from ._simd import (
     from_bits,
     has_tables,
     lookup,
+    nearer_to_zero,
     scaled,
     single,
     where,
@@ -281,7 +282,7 @@ def _lost_in_square(t: V, square: V) -> V:
 def gelu(x: V) -> V:
     """x Phi(x), with Phi(x) = 1 - Phi(-x) for positive x."""
     if has_tables(x):
-        t = _held(absolute(x), LAST)
+        t = nearer_to_zero(x, LAST)  # NaN comes back with the last sum
         density, rest = _gaussian_by_tables(t)
         tail = in_pieces(t, GELU_PIECES) * density
     else:
@@ -329,7 +330,7 @@ def _gaussian_by_tables(t: V) -> tuple[V, V]:
     lift = 2.0**GAUSSIAN_LIFT * GAUSSIAN_SPLIT
     coarse = lookup([lift * math.exp(-4 * i) for i in range(32)], number >> 5)
     fine = lookup([math.exp(-j / 8) / lift for j in range(32)], number)
-    return fma(coarse, horner(r, EXP_HALF_TAIL) * r, coarse), fine
+    return fma(coarse * r, horner(r, EXP_HALF_TAIL), coarse), fine
 
 
 def _quarter_turns(x: V) -> tuple[V, V]:

@@ -35,12 +35,14 @@ class Formula:
 
     Its arguments are named after parameters of the kernel; what it returns is stored in the kernel's outputs. Those in `singles` are
     arrays that nearly always repeat one value: vector code has it in a register, and where they do not, items are taken one by one.
+    `abreast` is how many vectors go side by side at most: fewer where tables fill the registers.
     """
 
-    def __init__(self, function: Callable[..., Any], singles: Sequence[str] = ()) -> None:
+    def __init__(self, function: Callable[..., Any], singles: Sequence[str] = (), abreast: int = 4) -> None:
         self.function = function
         self.arguments = tuple(inspect.signature(function).parameters)
         self.singles = singles
+        self.abreast = abreast
 
     def __call__(self, *operands: Any) -> Any:
         return self.function(*operands)
@@ -102,7 +104,8 @@ class _Nest:
         self.numbers: dict[str, ir.Value] = {}
         self.width = _host.lanes(8 if any(a.item == ITEMS["f8"] for a in arrays.values()) else 4)
         self.masks = _host.isa().has_masks
-        self.side_by_side = _host.isa().registers // 8 if self.masks else 1  # vectors, so that their latencies overlap
+        # vectors at a time, so that their latencies overlap
+        self.side_by_side = min(_host.isa().registers // 8, formula.abreast) if self.masks else 1
 
     def word(self, index: int | ir.Value) -> ir.Value:
         return self.b.load(self.b.gep(self.record, [I64(index) if isinstance(index, int) else index]))

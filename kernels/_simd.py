@@ -313,7 +313,7 @@ def sqrt(x: V) -> V:
 
 
 def has_tables(x: V) -> bool:
-    """Whether `scaled` and `lookup`, an instruction each, take such a value: AVX-512, float32."""
+    """Whether `scaled`, `nearer_to_zero` and `lookup`, an instruction each, take such a value: AVX-512, float32."""
     return isinstance(x.item, ir.FloatType) and x.lanes % 16 == 0 and _host.isa().name == "avx512"
 
 
@@ -329,6 +329,17 @@ def scaled(x: V, n: V) -> V:
 
     def emit(x: V) -> ir.Value:
         return llvm_call(b, "llvm.x86.avx512.mask.scalef.ps.512", x.type, [x.value, next(numbers), x.value, all, nearest])
+
+    return _by_register(x, emit)
+
+
+def nearer_to_zero(x: V, number: float) -> V:
+    """min(|x|, number), and `number` for NaN, where `has_tables`."""
+    b, all, magnitude, present = x.builder, ir.Constant(ir.IntType(16), -1), I32(0b1010), I32(4)
+
+    def emit(x: V) -> ir.Value:
+        end = constant(x.type, number)
+        return llvm_call(b, "llvm.x86.avx512.mask.range.ps.512", x.type, [x.value, end, magnitude, x.value, all, present])
 
     return _by_register(x, emit)
 

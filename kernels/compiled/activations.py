@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _math
 from .._math import exp, expm1
-from .._nest import elementwise
+from .._nest import Formula, elementwise
 from .._simd import V, absolute, clip, double, fma, single, where
 from ..reference.activations import GELU_CUBIC, SELU_ALPHA, SELU_SCALE
 
@@ -19,7 +19,7 @@ GELU_TANH_FLAT = 20.0  # beyond it, the tanh in gelu is -1 or 1
 
 sigmoid = elementwise(_math.sigmoid)
 tanh = elementwise(_math.tanh)
-gelu = elementwise(_math.gelu)
+gelu = Formula(_math.gelu, abreast=2)
 
 
 @elementwise
