@@ -4,7 +4,7 @@ from .._compiler import by_hand
 from .._each_row import each_row
 from .._rows import SUM
 from .._shares import share
-from .._simd import fma, sqrt
+from .._simd import fma, sqrt, where
 
 
 @each_row(statistics=2)
@@ -13,12 +13,12 @@ def _layer_norm(x, weight, bias, per_item, eps):
     d = x - mean
     left, squares = yield SUM(d), SUM(d, d)
     shift = left * per_item  # what the mean has been rounded by, which is all that there is in a row of one number
-    rstd = 1 / sqrt(fma(squares, per_item, -shift * shift) + eps)
+    var = fma(squares, per_item, -shift * shift)
+    rstd = 1 / sqrt(where(var < 0, 0.0, var) + eps)
     return (d - shift) * rstd * weight + bias, mean + shift, rstd
 
 
-@each_row(sums=2, by_row=("mean", "rstd"))
-def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
+def _slopes(dy, x, weight, mean, rstd, per_item):
     g, d = dy * weight, x - mean
     total, slope = yield SUM(g), SUM(g, d)
     scaled = dy * rstd
@@ -27,12 +27,14 @@ def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
 
 
 @each_row(sums=2, by_row=("mean", "rstd"))
+def _layer_norm_grad(dy, x, weight, mean, rstd, per_item):
+    return (yield from _slopes(dy, x, weight, mean, rstd, per_item))
+
+
+@each_row(sums=2, by_row=("mean", "rstd"))
 def _layer_norm_grad_add(dy, x, extra, weight, mean, rstd, per_item):
-    g, d = dy * weight, x - mean
-    total, slope = yield SUM(g), SUM(g, d)
-    scaled = dy * rstd
-    shift, tilt = total * per_item * rstd, slope * per_item * rstd * rstd * rstd
-    return fma(scaled, weight, fma(d, -tilt, -shift)) + extra, (scaled, d), dy
+    dx, *sums = yield from _slopes(dy, x, weight, mean, rstd, per_item)
+    return dx + extra, *sums
 
 
 @each_row(statistics=1)

@@ -198,6 +198,7 @@ def test_layer_norm_of_rows_far_from_zero_is_as_exact_as_near_it(columns):
         centred = exact - exact.mean(axis=1, keepdims=True)
         np.testing.assert_allclose(y, centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5), rtol=0, atol=2e-6)
         np.testing.assert_allclose(mean, exact.mean(axis=1), rtol=1e-7)
+    assert np.isfinite(outputs("layer_norm", x.shape, 4, 4, dtype=np.float32, inputs=(0 * x + level, weight, bias, 1e-20))[0]).all()
 
 
 def test_gradients_of_softmax_equal_central_differences():
