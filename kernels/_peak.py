@@ -37,7 +37,7 @@ class Peak:
     def __call__(self) -> None:
         place: Any = self._operands[0]
         place[:] = 0.5
-        _team.launch(PRODUCTS.entry(PRODUCTS.signature.dtypes(self._operands)), self._record, self._threads)
+        _team.launch(PRODUCTS.entry(PRODUCTS.signature.dtypes(self._operands)), self._record, self._threads, pieces=0)
 
 
 class Steps:

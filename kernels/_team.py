@@ -268,8 +268,11 @@ def _address(function: Any) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def launch(entry: Any, record: Any, parts: int, wake: bool = True) -> None:
-    """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy, or asleep and not to be woken."""
+def launch(entry: Any, record: Any, parts: int, wake: bool = True, pieces: int = PIECES) -> None:
+    """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy, or asleep and not to be woken.
+
+    With no `pieces` for each thread, each has just one share of the work, and is waited for.
+    """
     if parts == 1:
         entry(record, 0, 1)
         return
@@ -277,7 +280,7 @@ def launch(entry: Any, record: Any, parts: int, wake: bool = True) -> None:
     if wake or workers.awake(parts):
         import ctypes
 
-        if workers.run(_address(entry), ctypes.addressof(record), parts, PIECES * parts):
+        if workers.run(_address(entry), ctypes.addressof(record), parts, pieces * parts):
             return
     entry(record, 0, 1)
     workers.alone_until = time.perf_counter()
