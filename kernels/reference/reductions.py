@@ -1,4 +1,7 @@
-"""Reductions over the middle one of three dimensions: O outer, R reduced, I inner."""
+"""Reductions over the middle one of three dimensions: O outer, R reduced, I inner.
+
+Sums are added up in float64. Compiled kernels add a few items in their own dtype first, which may be infinite where the sum of all is not.
+"""
 
 from collections.abc import Callable
 
