@@ -37,7 +37,7 @@ SHORT = (1, 2, 4)  # vectors of a row that is straight-line code
 GROUP = 8  # vectors of short rows that stand side by side
 LONG_GROUP = 2  # long rows that stand side by side
 TOGETHER = 64  # rows that take each step together
-TOGETHER_BYTES = 48 << 10  # of all matrices among them, and of arrays that all rows share: a level-1 cache
+TOGETHER_BYTES = _host.cache_bytes(1)  # of all matrices among them, and of arrays that all rows share
 
 Known = dict[str, V]
 
@@ -110,7 +110,7 @@ class _EachRow(Loop):
         for total in (at for totals in self.totals for at in totals):
             b.store(constant(total.type.pointee, 0.0), total)
         group = GROUP // len(masks)
-        together = I64(min(TOGETHER, self.room // (self.count * len(masks) * W) // group * group))
+        together = I64(min(TOGETHER, max(1, self.room // (self.count * len(masks) * W) // group) * group))
         self.in_steps(partial(self.straight, masks), group, together, together)
         for name, totals in zip(self.sums, self.totals, strict=True):
             for k, (total, mask) in enumerate(zip(totals, masks, strict=True)):
