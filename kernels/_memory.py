@@ -113,3 +113,14 @@ def flattened(typingctx: Any, array: types.Array) -> Any:
         return target._getvalue()
 
     return signature(matrix, array), emit
+
+
+@intrinsic
+def narrowed(typingctx: Any, value: Any, like: Any) -> Any:
+    """`value`, or its lowest bits where it is a float and `like` a narrow integer, which Numba would leave open beyond that one's range."""
+    narrow = isinstance(value, types.Float) and isinstance(like, types.Integer) and like.bitwidth < I32.width
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        return builder.trunc(builder.fptosi(values[0], I32), ir.IntType(like.bitwidth)) if narrow else values[0]
+
+    return signature(like if narrow else value, value, like), emit

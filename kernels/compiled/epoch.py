@@ -1,5 +1,7 @@
 """Row gathers and scatters, the log of results, and the cursor."""
 
+from .._memory import narrowed
+
 
 def take_rows(team, y, x, order, cursor):
     part, parts = team
@@ -7,7 +9,7 @@ def take_rows(team, y, x, order, cursor):
     for i in range(B * part // parts, B * (part + 1) // parts):
         row = order[cursor[0] + i]
         for j in range(D):
-            y[i, j] = x[row, j]
+            y[i, j] = narrowed(x[row, j], y[i, j])
 
 
 def put_rows(team, y, x, order, cursor):
@@ -16,7 +18,7 @@ def put_rows(team, y, x, order, cursor):
     for i in range(B * part // parts, B * (part + 1) // parts):
         row = order[cursor[0] + i]
         for j in range(D):
-            y[row, j] = x[i, j]
+            y[row, j] = narrowed(x[i, j], y[row, j])
 
 
 def note(team, log, value, cursor):
