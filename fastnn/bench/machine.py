@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,14 +40,20 @@ def measure(threads: int, effort: Effort) -> Limits:
     """The best of several measurements of each limit with that many threads."""
     products = {dtype: products_in_registers(dtype, threads) for dtype in ("float32", "float64")}
     steps, cycles = dependent_steps()
-    copy, copied = large_copy()
-    calls = {dtype: call for dtype, (call, _) in products.items()}
-    calls |= {"steps": steps, "kernel": copy}
-    if threads == 1:
-        calls["numpy"] = partial(np.copyto, *copy.args[1:])
+    copied, copied_bytes = copies(threads)
+    calls = {dtype: call for dtype, (call, _) in products.items()} | copied | {"steps": steps}
     best = {name: min(times) for name, times in in_turns(calls, effort).items()}
     return Limits(
         peak={dtype: flops / best[dtype] for dtype, (_, flops) in products.items()},
-        bandwidth=copied / min(best.get("numpy", np.inf), best["kernel"]),
+        bandwidth=copied_bytes / min(best[name] for name in copied),
         clock=cycles / best["steps"],
     )
+
+
+def copies(threads: int) -> tuple[dict[str, Callable[[], object]], float]:
+    """Ways to copy what no cache holds, by name, and the bytes that each reads and writes: ours, and NumPy's on one thread."""
+    copy, copied = large_copy()
+    calls: dict[str, Callable[[], object]] = {"copy": copy}
+    if threads == 1:
+        calls["copy by NumPy"] = partial(np.copyto, *copy.args[1:])
+    return calls, copied

@@ -39,7 +39,8 @@ def rate(row: Report, seconds: float, limits: Report) -> str:
         return f"{speed / 1e9:.1f} GFLOP/s {100 * speed / peak:.0f} %"
     if work.get("bytes"):
         speed = work["bytes"] / seconds
-        share = f" {100 * speed / limits['bandwidth']:.0f} %" if work["bytes"] > limits.get("cache", 0) else ""
+        bandwidth = work.get("bandwidth") or limits["bandwidth"]
+        share = f" {100 * speed / bandwidth:.0f} %" if work["bytes"] > limits.get("cache", 0) else ""
         return f"{speed / 1e9:.1f} GB/s{share}"
     if work.get("elements"):
         return f"{seconds * limits['clock'] / work['elements']:.2f} cycles"

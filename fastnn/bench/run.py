@@ -50,19 +50,26 @@ def build(case: Case, setting: Setting) -> tuple[dict[str, Contestant], dict[str
 def measure(case: Case, setting: Setting, effort: Effort, alone: bool = False) -> Row:
     """The figures of one case: times per unit of work in seconds; with `alone`, also of ours on one thread.
 
-    The peak takes its turns like the contestants, for as long: a core's clock depends on how long it has worked, and with whom.
+    What the machine can do at best takes its turns like the contestants, for as long: a core's clock depends on how long it has
+    worked, and with whom, and the bandwidth of a shared machine's memory on what its neighbours do.
     """
     ready, absent = build(case, setting)
     if alone and OURS in ready:
         ready[ALONE] = ready[OURS]
     calls = {name: c.call for name, c in ready.items()}
-    flops = 0.0
+    limits: dict[str, Any] = {}
+    flops = copied = 0.0
     if case.flops:
-        calls[PEAK], flops = products_in_registers(case.dtype, setting.threads)
-    times = in_turns(calls, effort, lambda name: team_of(1 if name == ALONE else setting.threads))
-    peak = spread([flops / t for t in times.pop(PEAK)]).median if case.flops else 0.0
+        limits[PEAK], flops = products_in_registers(case.dtype, setting.threads)
+    if case.bytes > machine.cache_bytes():
+        copies, copied = machine.copies(setting.threads)
+        limits |= copies
+    times = in_turns(calls | limits, effort, lambda name: team_of(1 if name == ALONE else setting.threads))
+    best = {name: spread(times.pop(name)).median for name in limits}
+    peak = flops / best.pop(PEAK) if flops else 0.0
+    bandwidth = copied / min(best.values()) if copied else 0.0
     times = {name: [t / ready[name].units for t in values] for name, values in times.items()}
-    work = {"flops": case.flops, "bytes": case.bytes, "elements": case.elements, "dtype": case.dtype, "peak": peak}
+    work = {"flops": case.flops, "bytes": case.bytes, "elements": case.elements, "dtype": case.dtype, "peak": peak, "bandwidth": bandwidth}
     return row(case.group, case.name, times, absent, work)
 
 

@@ -5,7 +5,7 @@ import pytest
 from fastnn.kernels._peak import STEPS_IN_TURN, Steps
 
 from fastnn import compile_training, get_num_threads, kernels, no_grad, optim, use_backend
-from fastnn.bench import nets, startup
+from fastnn.bench import machine, nets, startup
 from fastnn.bench.case import OURS, Case, Contestant, Setting, misfit
 from fastnn.bench.cases import SOURCES, cases, convolution
 from fastnn.bench.run import build, matching, run
@@ -149,6 +149,22 @@ def test_a_report_holds_machine_versions_limits_and_rows(monkeypatch):
     assert len(row["figures"]["fastnn"]["times"]) == 2
     assert row["speedup"] > 0
     assert row["gain"] is None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_no_cache_holds_is_compared_with_a_copy_in_the_same_turns(monkeypatch, threads):
+    monkeypatch.setattr("fastnn.bench.run.effort_of", lambda setting: Effort(1e-5, 2, 0.1))
+    copies, shares = machine.copies, []
+    monkeypatch.setattr(machine, "copies", lambda threads: (shares.append(threads), copies(threads))[1])
+    monkeypatch.setattr(machine, "cache_bytes", lambda: 1 << 40)
+    [held] = run(["kernels"], Setting(threads, quick=True), only="exp on 65,536")["rows"]
+    assert held["work"]["bandwidth"] == 0
+    monkeypatch.setattr(machine, "cache_bytes", lambda: 0)
+    shares.clear()
+    [row] = run(["kernels"], Setting(threads, quick=True), only="exp on 65,536")["rows"]
+    assert row["work"]["bandwidth"] > 1e8
+    assert shares == [threads] * 3  # before, in the turns of the case, and after
+    assert not any("copy" in who for who in row["figures"])
 
 
 def test_several_threads_are_compared_with_one_in_the_same_turns(monkeypatch):

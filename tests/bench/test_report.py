@@ -67,6 +67,7 @@ def test_durations_have_three_digits_and_a_unit(seconds, shown):
         ({"flops": 1e6, "dtype": "float64"}, "10.0 GFLOP/s 20 %"),
         ({"flops": 1e6, "dtype": "float64", "peak": 25e9}, "10.0 GFLOP/s 40 %"),
         ({"bytes": 1e6, "elements": 10}, "10.0 GB/s 50 %"),
+        ({"bytes": 1e6, "bandwidth": 25e9}, "10.0 GB/s 40 %"),
         ({"elements": 1000}, "200.00 cycles"),
         ({}, ""),
     ],
