@@ -12,6 +12,7 @@ from .._blocks import transpose
 from .._calls import invoke
 from .._compiler import by_hand, inlined, subroutine
 from .._gemv import PANELS_AT_ONCE, add_rows, dots, panel_sums
+from .._grid import block_of_worker
 from .._host import NV, tile_rows
 from .._inner import COLUMNS, ROWS, inner_tile
 from .._memory import address, matrix_at, peek, poke, stack_buffer
@@ -203,11 +204,9 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
         c_at, c_row, b_panel = abuf, (N + W - 1) // W * W * item, NR * b_col
 
     m_start, m_stop, n_start, n_stop = 0, M, 0, N
-    if parts > 1 and M > N:
-        m_start, m_stop = M * part // parts, M * (part + 1) // parts
-    elif parts > 1:
-        panels = (N + NR - 1) // NR
-        n_start, n_stop = panels * part // parts * NR, min(panels * (part + 1) // parts * NR, N)
+    if parts > 1:
+        m_start, m_stop, n_start, n_stop = block_of_worker(part, parts, M, N, NR, W)
+    rows_here, cols_here = m_stop - m_start, n_stop - n_start
 
     if flipped and beta != 0:
         beneath = base_at + n_start * base_row + m_start * item
@@ -224,23 +223,23 @@ def gemm(team, c, sums, a, b, base, extra, alpha, beta, epilogue):
 
     b_rows_contiguous = b_col == item or N == 1
     vector = M == 1 and (b_rows_contiguous or (b_row == item and a_col == item))
-    pack_b = not b_rows_contiguous or (M > FEW_TILES * MR and K * N * item > (PANELS_IN_CACHE if packed else IN_CACHE))
-    pack_a = N > FEW_TILES * NR and M > MR and (a_col >= PAGE or a_row % PAGE == 0 or M * K * item > A_BLOCK_BYTES)
+    pack_b = not b_rows_contiguous or (rows_here > FEW_TILES * MR and K * cols_here * item > (PANELS_IN_CACHE if packed else IN_CACHE))
+    pack_a = cols_here > FEW_TILES * NR and rows_here > MR and (a_col >= PAGE or a_row % PAGE == 0 or rows_here * K * item > A_BLOCK_BYTES)
     KC = max(K, 1)  # it follows from K alone, so that rows come out the same in any company
     if K > DEPTH:  # steps of nearly equal depth, in whole vectors
         steps = (K + DEPTH - 1) // DEPTH
         KC = (K + steps * W - 1) // (steps * W) * W
-    MC = (M + MR - 1) // MR * MR
+    MC = max(rows_here + MR - 1, MR) // MR * MR
     tiles, most_tiles = MC // MR, A_BLOCK_BYTES // (MR * KC * item)
     if pack_a and tiles > most_tiles:  # blocks of nearly equal height, in whole tiles
         blocks = (tiles + most_tiles - 1) // most_tiles
-        MC = (M + blocks * MR - 1) // (blocks * MR) * MR
+        MC = (rows_here + blocks * MR - 1) // (blocks * MR) * MR
     panel = KC * NR * item
     across = NR  # columns of a tile
-    if b_rows_contiguous and not pack_b and not packed and m_stop - m_start <= FEW_ROWS:
-        across *= ACROSS[m_stop - m_start]
+    if b_rows_contiguous and not pack_b and not packed and rows_here <= FEW_ROWS:
+        across *= ACROSS[rows_here]
     NC = max(GROUP * NR, across)
-    ahead = W * b_col if N * K * item > LEVEL_2 else 0
+    ahead = W * b_col if cols_here * K * item > LEVEL_2 else 0
     crosswise = b_row == item and not b_rows_contiguous  # whether tiles carry columns
     bbuf = buffers
     for _ in range(batch):
