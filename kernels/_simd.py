@@ -542,3 +542,44 @@ def pause(typingctx: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.none), emit
+
+
+# Bits of the register that says how a core computes: denormal results become zero, and denormal operands count as zero.
+FLUSH_ON_X86, FLUSH_ON_ARM = 1 << 15 | 1 << 6, 1 << 24
+
+
+@intrinsic
+def flush_denormals(typingctx: Any) -> Any:
+    """Have this thread take denormal numbers for zero, until `arithmetic` is given the mode that this returns."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        if not _host.is_x86():
+            mode = llvm_call(builder, "llvm.aarch64.get.fpcr", I64, [])
+            llvm_call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), [builder.or_(mode, I64(FLUSH_ON_ARM))])
+            return mode
+        word = cgutils.alloca_once(builder, I32)
+        llvm_call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), [word])
+        mode = builder.load(word)
+        _set_arithmetic(builder, builder.or_(mode, I32(FLUSH_ON_X86)))
+        return builder.zext(mode, I64)
+
+    return signature(types.int64), emit
+
+
+@intrinsic
+def arithmetic(typingctx: Any, mode: types.Integer) -> Any:
+    """Go back to this mode of arithmetic."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        if _host.is_x86():
+            _set_arithmetic(builder, builder.trunc(values[0], I32))
+        else:
+            llvm_call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), [values[0]])
+        return context.get_dummy_value()
+
+    return signature(types.none, types.int64), emit
+
+
+def _set_arithmetic(b: ir.IRBuilder, mode: ir.Value) -> None:
+    word = cgutils.alloca_once_value(b, mode)
+    llvm_call(b, "llvm.x86.sse.ldmxcsr", ir.VoidType(), [word])

@@ -84,7 +84,7 @@ platform.machine = lambda: "aarch64"
 from llvmlite import binding as llvm
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
-from fastnn.kernels import KERNELS, _codegen, _host, _team
+from fastnn.kernels import KERNELS, _codegen, _host, _program, _team
 target = llvm.Target.from_triple("aarch64-unknown-linux-gnu")
 machine = target.create_target_machine(opt=3, reloc="default", codemodel="jitdefault", jit=True)
 _host.cpu, _host.target = lambda: ("an Arm core", ""), lambda: ("", "")
@@ -97,14 +97,14 @@ def shown(module, *arguments, **options):
     return translate(module, *arguments, **options)
 
 _codegen.object_code = shown
-kernel = {**KERNELS, "serve": _team.SERVE}["NAME"]
+kernel = {**KERNELS, "serve": _team.SERVE, "interpret": _program.INTERPRET}["NAME"]
 code = kernel._compile("entry", kernel.signature.variants()[0])
 print("machine", int.from_bytes(code[18:20], "little"))
 """
 AARCH64 = 183  # in the header of an object file
 
 
-@pytest.mark.parametrize("name", ["exp", "adam", "gemm", "softmax", "max_pool2d", "serve"])
+@pytest.mark.parametrize("name", ["exp", "adam", "gemm", "softmax", "max_pool2d", "serve", "interpret"])
 def test_code_is_made_for_arm_too_for_vectors_of_128_bits(name):
     done = python(ARM.replace("NAME", name))
     assert done.stdout.endswith(f"machine {AARCH64}\n"), done.stderr
