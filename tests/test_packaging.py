@@ -1,9 +1,11 @@
 """What an installation contains, and that the documents say what is run."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -29,19 +31,53 @@ def test_every_package_is_listed():
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == names
 
 
+BESIDE = [
+    "tests",
+    "docs",
+    "examples",
+    "benchmarks",
+    ".ci",
+    "pyproject.toml",
+    "MANIFEST.in",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+]
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel that pip builds from a copy of the sources."""
-    place = tmp_path_factory.mktemp("wheel")
+def distributions(tmp_path_factory):
+    """The source distribution of a copy of the repository, and the wheel that is built from that."""
+    place = tmp_path_factory.mktemp("distributions")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    for name in ("fastnn", "kernels"):
-        shutil.copytree(ROOT / name, place / "source" / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, place / "source" / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), str(place / "source")]
-    subprocess.run(command, check=True)
-    (built,) = place.glob("*.whl")
-    return built
+    for name in ("fastnn", "kernels", *BESIDE):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place / "source" / name, ignore=ignore)
+        else:
+            shutil.copy(ROOT / name, place / "source" / name)
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([*pip, "install", "--quiet", "--target", str(place / "backend"), *PROJECT["build-system"]["requires"]], check=True)
+    packing = [sys.executable, "-c", "from setuptools import build_meta; build_meta.build_sdist('..')"]
+    subprocess.run(packing, cwd=place / "source", env={**os.environ, "PYTHONPATH": str(place / "backend")}, check=True, capture_output=True)
+    (packed,) = place.glob("*.tar.gz")
+    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), str(packed)], check=True)
+    (wheel,) = place.glob("*.whl")
+    return packed, wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions):
+    return distributions[1]
+
+
+def test_a_source_distribution_holds_the_tests_and_all_that_they_read(distributions):
+    with tarfile.open(distributions[0]) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    files = [path for name in BESIDE for path in ((ROOT / name).rglob("*") if (ROOT / name).is_dir() else [ROOT / name])]
+    expected = {path.relative_to(ROOT).as_posix() for path in files if path.is_file() and "__pycache__" not in path.parts}
+    assert {"tests/conftest.py", "tests/kernels/calls.py", "docs/README.md", ".ci/run"} <= expected
+    assert expected | sources("fastnn", "fastnn") | sources("kernels", "kernels") <= names
 
 
 def test_a_wheel_holds_every_source_the_data_and_the_licences(wheel):
