@@ -32,7 +32,7 @@ class _PlaceTile(_TapTile):
         with cgutils.for_range(b, I64(PLACES), intp=I64) as place:
             at = {name: b.add(operands[name], b.mul(place.index, operands[f"{name}_place"])) for name in ("c", "weight", "tiles")}
             numbers = b.add(operands["starts"], b.mul(place.index, I64(MOST_ROWS * self.bytes)))
-            targets = self._places(at["c"], operands["c_row"])
+            targets = self._places(at["c"], operands["c_row"], I64(self.step))
             sums = [V(b, x) for x in self._sums(at, operands, self._starts({"bias": b.select(added, zeros, numbers)}, targets))]
             sums = self._chosen(b.not_(added), sums, lambda: [x + V(b, self.load(to)) for x, to in zip(sums, targets, strict=True)])
             for value, to in zip(sums, targets, strict=True):

@@ -20,7 +20,8 @@ from ._simd import I64, LLVM_ITEMS, V, register, splat, where
 from ._tile import _Tile
 
 PAIR = 16  # bytes of a table's entry: two offsets
-NAMES = ("c", "c_row", "weight", "weight_row", "pixels", "apart", "taps", "depth", "steps", "bias", "extra", "rows", "cols", "floor")
+NAMES = ("c", "c_row", "c_apart", "weight", "weight_row", "pixels", "apart", "taps", "depth", "steps", "bias", "extra", "rows", "cols",
+         "floor")  # fmt: skip
 
 
 # Channels of a tile: there is room for all weights of a step beside the sums and the pixels, since LLVM loads them at once.
@@ -34,10 +35,10 @@ class _TapTile(_Tile):
         super().__init__(b, item, rows, vectors, False)
         self.step = self.vector.count * self.bytes
 
-    def _places(self, base: ir.Value, row: ir.Value) -> list[ir.Value]:
+    def _places(self, base: ir.Value, row: ir.Value, apart: ir.Value) -> list[ir.Value]:
         """The addresses of a tile's registers, row after row."""
         rows = [self.b.add(base, self.b.mul(I64(i), row)) for i in range(self.rows)]
-        return [self.b.add(at, I64(v * self.step)) for at in rows for v in range(self.vectors)]
+        return [self.b.add(at, self.b.mul(I64(v), apart)) for at in rows for v in range(self.vectors)]
 
     def _rows(self, first: ir.Value, row: ir.Value) -> list[ir.Value]:
         """The addresses of the rows, each made from the one before: multiples of `row` would take a register each."""
@@ -57,13 +58,13 @@ class _TapTile(_Tile):
     def emit(self, operands: dict[str, ir.Value]) -> None:
         b = self.b
         self.apart = operands["apart"]
-        places = self._places(operands["c"], operands["c_row"])
+        places = self._places(operands["c"], operands["c_row"], operands["c_apart"])
         sums = self._products(operands, self._starts(operands, places))
         with b.if_else(b.icmp_signed("==", operands["extra"], I64(0))) as (alone, beside):
             with alone:
                 self._finish(operands, places, sums)
             with beside:
-                extras = self._places(operands["extra"], operands["c_row"])
+                extras = self._places(operands["extra"], operands["c_row"], operands["c_apart"])
                 self._finish(operands, places, [b.fadd(s, self.load(at)) for s, at in zip(sums, extras, strict=True)])
 
     def _starts(self, operands: dict[str, ir.Value], places: list[ir.Value]) -> list[ir.Value]:
@@ -117,8 +118,8 @@ class _TapTile(_Tile):
 
 
 @intrinsic
-def _tap_tile(typingctx: Any, c: Any, c_row: Any, weight: Any, weight_row: Any, pixels: Any, apart: Any, taps: Any, depth: Any,
-              steps: Any, bias: Any, extra: Any, rows: Any, cols: Any, floor: Any) -> Any:  # fmt: skip
+def _tap_tile(typingctx: Any, c: Any, c_row: Any, c_apart: Any, weight: Any, weight_row: Any, pixels: Any, apart: Any, taps: Any,
+              depth: Any, steps: Any, bias: Any, extra: Any, rows: Any, cols: Any, floor: Any) -> Any:  # fmt: skip
     item = LLVM_ITEMS[floor]
 
     def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
@@ -155,11 +156,11 @@ def _function(module: ir.Module, item: ir.Type, rows: int, vectors: int) -> ir.F
 
 
 @subroutine
-def tap_tile(c, c_row, weight, weight_row, pixels, apart, taps, depth, steps, bias, extra, rows, cols, floor):
+def tap_tile(c, c_row, c_apart, weight, weight_row, pixels, apart, taps, depth, steps, bias, extra, rows, cols, floor):
     """c = max(floor, start + sum over steps of weight x pixels + extra) for rows <= MOST_ROWS and as many registers as cols fill.
 
-    Addresses and strides in bytes; registers of c are written as a whole. weight, pixels: what the first step reads, registers of pixels
-    lying `apart`; taps: address of `depth` pairs by which the two move from one step to the next, over and over. bias: address of the
-    start of each row, or 0: c is added to. extra: address of a tile that lies as c, or 0.
+    Addresses and strides in bytes; registers of c lie `c_apart` and are written as a whole. weight, pixels: what the first step reads,
+    registers of pixels lying `apart`; taps: address of `depth` pairs by which the two move from one step to the next, over and over. bias:
+    address of the start of each row, or 0: c is added to. extra: address of a tile that lies as c, or 0.
     """
-    _tap_tile(c, c_row, weight, weight_row, pixels, apart, taps, depth, steps, bias, extra, rows, cols, floor)
+    _tap_tile(c, c_row, c_apart, weight, weight_row, pixels, apart, taps, depth, steps, bias, extra, rows, cols, floor)

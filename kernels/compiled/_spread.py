@@ -1,9 +1,9 @@
 """The working memory of convolutions: pixels as the columns of a kernel see them, side by side, with zeros beyond the image.
 
 Where rows of pixels fill registers, all columns of the kernel read one copy, which has a register of zeros between rows. Else there is
-one copy of each channel for each column of the kernel, shifted as that column asks. Where windows move by several rows at a time, a copy
-consists of classes: every such row, beginning from the first, from the second, and so on. In any case the pixels that one place in the
-kernel multiplies lie side by side, at least those of a row.
+one copy of each channel for each column of the kernel, shifted as that column asks; columns that ask for the same share one. Where windows
+move by several rows at a time, a copy consists of classes: every such row, beginning from the first, from the second, and so on. In any
+case the pixels that one place in the kernel multiplies lie side by side, at least those of a row.
 """
 
 from .. import _host
@@ -33,16 +33,21 @@ def shift_of(tap, stride, pad, dilation, backwards):
 def spread(pixels, steps, source, item, H, W, IC, images, channels, row, rows, left, cols, kw, kws, moves, classes, along, backwards, like):
     """Fill the working memory at `pixels` for rows x cols pixels of some images and channels, and the kernel's columns kw, kw + 1, ...
 
-    steps: bytes from one channel, column of the kernel, image and row of working memory to the next. source: address of the first
-    plane (H, W); an image has IC of them. row: the source's first row; left: the first pixel's column. along: stride, pad and dilation.
+    steps: bytes from one channel, copy, image and row of working memory to the
+    next. source: address of the first plane (H, W); an image has IC of them. row: the source's first row; left: the first pixel's column.
+    along: stride, pad and dilation.
     """
     plane, copy, image_step, pitch = steps
     for n in range(images):
-        for k in range(kws):
-            col = left * moves[1] + shift_of(kw + k, along[0], along[1], along[2], backwards)[0]
-            for q in range(classes):
-                target, image = pixels + k * copy + n * image_step + q * rows * pitch, source + n * IC * H * W * item
-                spread_rows(target, plane, pitch, channels, rows, cols, image, H, W, row + q, moves[0], col, moves[1], like)
+        target, image, before = pixels + n * image_step - copy, source + n * IC * H * W * item, 0 * kw
+        for k in range(kw, kw + kws):
+            col = left * moves[1] + shift_of(k, along[0], along[1], along[2], backwards)[0]
+            if k == kw or col != before:
+                target += copy
+                before = col
+                for q in range(classes):
+                    to = target + q * rows * pitch
+                    spread_rows(to, plane, pitch, channels, rows, cols, image, H, W, row + q, moves[0], col, moves[1], like)
 
 
 @subroutine

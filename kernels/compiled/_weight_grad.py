@@ -143,8 +143,8 @@ def weight_grad(team, dweight, dy, x, stride, pad, dilation, groups):
                             while c < channels:
                                 height = (channels - c - 1) // ceil_div(channels - c, MOST_ROWS) + 1
                                 to = sums + ((p // NR * channels + c) * places + place) * ROW
-                                tap_tile(to, places * ROW, from_at + c * plane, plane, panel, VECTOR, taps, depth, images * area, 0, 0,
-                                         height, wide, lowest)  # fmt: skip
+                                tap_tile(to, places * ROW, VECTOR, from_at + c * plane, plane, panel, VECTOR, taps, depth, images * area, 0,
+                                         0, height, wide, lowest)  # fmt: skip
                                 c += height
         for p in range(0, 0 if by_pixels else outs, NR):
             for u in range(runs):

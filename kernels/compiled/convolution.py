@@ -40,21 +40,29 @@ TABLE = 64  # bytes before columns of pixels
 
 
 @subroutine
+def _copies(kws, dilation, phases):
+    """How many copies of the pixels some columns of the kernel read, at most: those of one phase follow pixels that neighbours read."""
+    return min(kws, ceil_div((kws - 1) * dilation, phases) + 1)
+
+
+@subroutine
 def _list_taps(taps, kh, khs, KW, kw, kws, phase, lowest, rows, copy, pitch, moves, stride, pad, dilation, backwards, item):
     """The offsets, in the weight and in working memory, of the places in the kernel that belong to a phase; how many there are.
 
-    copy: bytes from one column of the kernel to the next, or 0 if all of them read the same rows, each behind a register of zeros.
+    copy: bytes from one copy of the pixels to the next, or 0 if all columns read the same rows, each behind a register of zeros.
     """
     depth = 0
     for k in range(kh, kh + khs):
         shift, own_h = shift_of(k, stride[0], pad[0], dilation[0], backwards)
         row = (shift - lowest) % moves * rows + (shift - lowest) // moves
+        along, before = -copy, 0 * kw
         for l in range(kw, kw + kws):
-            if own_h == phase[0] and shift_of(l, stride[1], pad[1], dilation[1], backwards)[1] == phase[1]:
+            col, own_w = shift_of(l, stride[1], pad[1], dilation[1], backwards)
+            along += copy if l == kw or col != before else 0 * copy
+            before = col
+            if own_h == phase[0] and own_w == phase[1]:
                 poke(taps + depth * PAIR, (k * KW + l) * item)
-                beside = shift_of(l, stride[1], pad[1], dilation[1], backwards)[0] * item
-                along = (l - kw) * copy if copy != 0 else VECTOR + beside
-                poke(taps + depth * PAIR + 8, along + row * pitch)
+                poke(taps + depth * PAIR + 8, (along if copy != 0 else VECTOR + col * item) + row * pitch)
                 depth += 1
     return depth
 
@@ -75,7 +83,7 @@ def _edge_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, e
     edge = edge_rows()
     for r in range(rows if bias == 0 else 0):
         settle_pixels(edge + r * ROW, 1, c + r * c_row, 0, cols, 0, lowest)
-    tap_tile(edge, ROW, weight, weight_row, pixels, VECTOR, taps, depth, steps, bias, 0, rows, cols, lowest)
+    tap_tile(edge, ROW, VECTOR, weight, weight_row, pixels, VECTOR, taps, depth, steps, bias, 0, rows, cols, lowest)
     for r in range(rows):
         settle_pixels(c + r * c_row, 1, edge + r * ROW, 0, cols, extra + r * c_row if extra != 0 else 0 * r, floor)
 
@@ -132,30 +140,38 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     rows_most = even_parts(grid_h, most // cols_most)
     area = cols_most * rows_most
     unused = ceil_div(area, lanes) * lanes - area  # lanes of the last register
-    images_most = even_parts(N, most // area) if area == grid_h * grid_w and 8 * unused > area else 1
-    direct = images_most == 1 and phases[0] * phases[1] == 1 and (cols_most == OW or rows_most == 1)  # results go where they belong
-    sum_row = ceil_div(images_most * area, NR) * NR * item
-    together = phases[1] if phases[1] <= 2 else 1  # phases whose results are put side by side
+    kws_most, khs_most = min(KW, TAPS), min(KH, TAPS // max(1, min(KW, TAPS)))
+    span = ceil_div(dilation[0], phases[0])  # rows from one place in the kernel to the next
+    copies = _copies(kws_most, dilation[1], phases[1])
 
     # Where rows of pixels fill registers, all columns of the kernel read the same copy of them, a register of zeros between rows.
     first_col = shift_of(0 * KW, stride[1], pad[1], dilation[1], backwards)[0]
     last_col = shift_of(KW - 1, stride[1], pad[1], dilation[1], backwards)[0]
-    alike = direct and moves[0] * moves[1] == 1 and W == OW and OW % lanes == 0 and cols_most == OW and KW <= TAPS
+    alike = phases[0] * phases[1] * moves[0] * moves[1] == 1 and W == OW and OW % lanes == 0 and cols_most == OW and KW <= TAPS
     alike = alike and KW > 1 and max(abs(first_col), abs(last_col)) <= lanes
     gap = lanes if alike else 0 * lanes
-    if alike:  # and a block may stay in the innermost cache
+    # Small images are worked on together: one behind the other if each fills registers, else row by row.
+    entire = area == grid_h * grid_w
+    stacked = entire and unused == 0 and area <= 2 * NR and not alike
+    images_most = even_parts(N, most // area) if stacked or (entire and 8 * unused > area) else 1
+    if stacked:
+        image_bytes = copies * (rows_most * moves[0] + (KH - 1) * span) * cols_most * item
+        images_most = even_parts(N, min(images_most, PIXEL_BYTES // max(1, IG * image_bytes)))
+    direct = images_most == 1 or stacked  # results go where they belong
+    direct = direct and phases[0] * phases[1] == 1 and (cols_most == OW or rows_most == 1)
+    together = phases[1] if phases[1] <= 2 else 1  # phases whose results are put side by side
+    if alike:  # a block may stay in the innermost cache
         near = NEAR_BYTES // max(1, IG * (OW + gap) * item) - (KH - 1) * dilation[0]
         rows_most = even_parts(grid_h, min(rows_most, near if near >= 4 * (KH - 1) * dilation[0] else rows_most))
         area = rows_most * cols_most
+    sum_row = ceil_div(images_most * area, NR) * NR * item
 
-    kws_most, khs_most = min(KW, TAPS), min(KH, TAPS // max(1, min(KW, TAPS)))
-    span = ceil_div(dilation[0], phases[0])  # rows from one place in the kernel to the next
     line = (images_most * cols_most + gap) * item
     while khs_most > 1 and (rows_most * moves[0] + khs_most * span) * line > PIXEL_BYTES // 2:
         khs_most = khs_most // 2
     copy = (rows_most * moves[0] + (khs_most - 1) * span) * line + ROW
     kws_most = kws_most if alike else max(1, min(kws_most, PIXEL_BYTES // copy))
-    copies = 1 if alike else kws_most
+    copies = 1 if alike else _copies(kws_most, dilation[1], phases[1])
     # A kernel of one place reads pixels where they are, if no register reads beyond them.
     in_place = direct and KH * KW == 1 and moves[0] * moves[1] == 1 and pad[0] + pad[1] == 0
     in_place = in_place and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
@@ -188,7 +204,7 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
         left, top = block % blocks_w * cols_most, block // blocks_w % blocks_h * rows_most
         image = block // (blocks_w * blocks_h) * images_most
         images, rows, cols = min(images_most, N - image), min(rows_most, grid_h - top), min(cols_most, grid_w - left)
-        outs, count, pitch = min(outs_most, OG - o), images * rows * cols, (images * cols + gap) * item
+        outs, count, pitch = min(outs_most, OG - o), images * rows * cols, ((1 if stacked else images) * cols + gap) * item
         out_channel = group * OG + o
         out_shift = (((image * OC + out_channel) * OH + top * phases[0] + phase_h) * OW + left * phases[1] + phase_w) * item
         out_row, out_image = OH * OW * item, OC * OH * OW * item
@@ -202,21 +218,27 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                 last_shift = shift_of(kh + khs - 1, stride[0], pad[0], dilation[0], backwards)[0]
                 low, high = min(first_shift, last_shift), max(first_shift, last_shift)
                 classes, rows_all = min(moves[0], high - low + 1), rows + (high - low) // moves[0]
-                copy = ceil_div(classes * rows_all * pitch, ROW) * ROW
+                image_step = classes * rows_all * pitch if stacked else cols * item
+                copy = ceil_div(image_step * images if stacked else classes * rows_all * pitch, ROW) * ROW
                 for kw in range(0, KW, kws_most):
                     kws = min(kws_most, KW - kw)
-                    plane, place = copy if alike else kws * copy, ((turn * IG + channel) * KH + kh) * KW + kw
+                    plane = (1 if alike else _copies(kws, dilation[1], phases[1])) * copy
+                    place = ((turn * IG + channel) * KH + kh) * KW + kw
                     if in_place:
-                        pixels_at, plane = source_at + top * W * item, H * W * item
+                        pixels_at, plane, image_step = source_at + top * W * item, H * W * item, IC * H * W * item
                     elif filled != place:
                         filled = place
                         if alike:
                             zeros_at = spread_in_rows(pixels, plane, pitch, channels, rows_all, cols, source_at, H, top + low, item,
                                                       zeros_at, zero)  # fmt: skip
                         else:
-                            spread(pixels, (plane, copy, cols * item, pitch), source_at, item, H, W, IC, images, channels,
+                            spread(pixels, (plane, copy, image_step, pitch), source_at, item, H, W, IC, images, channels,
                                    top * moves[0] + low, rows_all, left, cols, kw, kws, moves, classes, along, backwards, zero)  # fmt: skip
                     begins = channel + kh + kw == 0
+                    # How many pixels lie side by side, and what lies between them and the next ones, here and in the result.
+                    piece = cols if alike else area if stacked else count
+                    skip = gap * item if alike else image_step - area * item if stacked else 0 * count
+                    out_skip = out_image - area * item if stacked and direct else 0 * count
                     ends = channel + channels == IG and kh + khs == KH and kw + kws == KW
                     for phase in range(together):
                         own = phase_h, phase_w + phase
@@ -238,18 +260,17 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                                     beside, least = extra_at + out_shift + r * out_row if extra_at != 0 else 0 * r, floor
                             rows_at, tap_steps = weights_at + r * weight_row, depth * channels
                             for p in range(0, count - few, NR):
-                                wide, at = min(NR, count - few - p), p * item
+                                wide, before = min(NR, count - few - p), p // piece
+                                between = (p + lanes) // piece - before
+                                source_place, apart = from_at + p * item + before * skip, VECTOR + between * skip
+                                at, to_apart = p * item + before * out_skip, VECTOR + between * out_skip
                                 near = beside + at * (beside != 0)
-                                source_place, apart = from_at + at, VECTOR + 0 * at
-                                if alike:
-                                    source_place = from_at + p // cols * pitch + p % cols * item
-                                    apart += ((p + lanes) // cols - p // cols) * gap * item
                                 if direct and wide % lanes != 0:
                                     _edge_tile(to + at, to_row, rows_at, weight_row, source_place, taps, depth, tap_steps, bias, near,
                                                height, wide, least, lowest)  # fmt: skip
                                 else:
-                                    tap_tile(to + at, to_row, rows_at, weight_row, source_place, apart, taps, depth, tap_steps, bias, near,
-                                             height, wide, least)  # fmt: skip
+                                    tap_tile(to + at, to_row, to_apart, rows_at, weight_row, source_place, apart, taps, depth, tap_steps,
+                                             bias, near, height, wide, least)  # fmt: skip
                             if few > 0:
                                 at = (count - few) * item
                                 near = beside + at * (beside != 0)
@@ -258,7 +279,7 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
         for r in range(0 if direct else outs):
             for n in range(images):
                 for i in range(min(rows, ceil_div(OH - phase_h, phases[0]) - top)):
-                    from_at = sums + r * sum_row + (i * images + n) * cols * item
+                    from_at = sums + r * sum_row + ((n * rows + i) if stacked else i * images + n) * cols * item
                     shift = out_shift + r * out_row + n * out_image + i * phases[0] * OW * item
                     beside = extra_at + shift if extra_at != 0 else 0 * r
                     other = from_at + outs_most * sum_row if together > 1 else 0 * r

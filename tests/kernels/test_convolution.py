@@ -55,6 +55,8 @@ GEOMETRIES = [
     square(1, 2, 4, 3, 3, pad=5),  # some windows lie outside the image altogether
     square(2, 2, 6, 2, 2, stride=4),  # some pixels lie in no window
     square(9, 20, 2, 18, 3, pad=1),  # several images in a block
+    *[square(19, 5, 4 * step, 12, side, step, side // 2) for side in (1, 3) for step in (1, 2)],  # the same, each filling registers
+    square(11, 70, 8, 12, 3, 2, 1, groups=2),
     square(13, 3, 10, 5, 3, pad=1),  # a block of more pixels than fit into rows of one image
     square(1, 300, 3, 17, 3, pad=1),  # more taps than a panel holds
     square(3, 2, 26, 2, 3, pad=1),  # several blocks in an image
