@@ -14,8 +14,9 @@ def penalised(grad: V, param: V, decay: V, sign: V) -> V:
 
 
 def average(before: V, value: V, gain: V) -> V:
-    """A running average after one more value."""
-    return before + gain * (value - before)
+    """A running average after one more value, from whichever weighs more: a small value after a large one is not lost."""
+    step, little = value - before, gain < 0.5
+    return where(little, before, value) + step * where(little, gain, gain - 1)
 
 
 def average_square(before: V, value: V, fade: V, gain: V) -> V:

@@ -17,8 +17,9 @@ def _penalised(grad: Any, param: Any, decay: Any, sign: Any) -> Any:
 
 
 def _average(average: Any, value: Any, gain: Any) -> None:
-    """average = (1 - gain) average + gain value."""
-    average += gain * (value - average)
+    """average = (1 - gain) average + gain value, from whichever of the two weighs more, as PyTorch's `lerp`."""
+    step = value - average
+    np.copyto(average, np.where(gain < 0.5, average + gain * step, value - (1 - gain) * step))
 
 
 def _average_square(average: Any, value: Any, fade: Any, gain: Any) -> None:

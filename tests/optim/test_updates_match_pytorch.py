@@ -6,6 +6,7 @@ from fastnn.kernels._registry import BACKENDS
 from optimiser_table import CONFIGURATIONS, copies, label, parameters, set_gradients, train, values
 
 from fastnn import kernels, optim
+from fastnn.tensor import Tensor
 
 torch = pytest.importorskip("torch")
 IN_PYTORCH = [c for c in CONFIGURATIONS if c.optimizer != "lion"]
@@ -141,6 +142,32 @@ def test_a_saved_state_has_the_layout_of_pytorch(configuration):
         for name, value in entry.items():
             if value is not None:
                 np.testing.assert_allclose(saved["state"][key][name], np.asarray(value), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+SHORT_MEMORY = [
+    ("adam", {"betas": (0.0, 0.0)}),
+    ("adam", {"betas": (0.3, 0.5)}),
+    ("adamax", {"betas": (0.0, 0.0)}),
+    ("nadam", {"betas": (0.0, 0.0)}),
+]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
+@pytest.mark.parametrize(("name", "arguments"), SHORT_MEMORY)
+def test_a_small_gradient_after_a_large_one_is_not_lost_by_averages_of_short_memory(name, arguments, dtype, backend):
+    ours, theirs = parameters(dtype), torch_parameters(dtype)
+    a, b = optim.get(name)(ours, lr=0.1, **arguments), reference(name, theirs, lr=0.1, **arguments)
+    with kernels.use_backend(backend):
+        for seed, size in enumerate((1e9, 1.0, 1e-6, 1e-9)):
+            for p, t, g in zip(ours, theirs, values(dtype, 100 + seed), strict=True):
+                p.grad = None
+                p.accumulate_grad(Tensor(g * dtype(size)))
+                t.grad = torch.tensor(g * dtype(size))
+            a.step()
+            b.step()
+            for p, t in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(p.data, t.detach().numpy(), rtol=0, atol=1e-5 if dtype is np.float32 else 1e-10)
 
 
 def test_sgd_keeps_its_velocity_while_momentum_is_off():
