@@ -15,7 +15,8 @@ MISH_FAR = -40.0  # below it, tanh(softplus(x)) is e^x in float64
 MISH_LIFT = 36.0  # what is added there, a constant whose sum with x is exact
 MISH_ZERO = -760.0  # from there on, x e^x is 0 in float64
 GELU_SLOPE = 2 * math.sqrt(2 / math.pi)  # gelu_tanh is x sigmoid(2 u); this is 2 u' at 0
-GELU_TANH_FLAT = 20.0  # beyond it, the tanh in gelu is -1 or 1
+GELU_TANH_FLAT = 22.0  # beyond it, the tanh in gelu is -1 or 1, and what is left of its tail 0 in float64
+SILU_FLAT = 800.0  # beyond it, the sigmoid in silu is 0 or 1 in float64
 
 sigmoid = elementwise(_math.sigmoid)
 tanh = elementwise(_math.tanh)
@@ -129,6 +130,7 @@ def silu(x: V) -> V:
 
 @elementwise
 def silu_grad(dy: V, x: V) -> V:
+    x = clip(x, -SILU_FLAT, SILU_FLAT)
     s, slope = _math.sigmoid_and_slope(x)
     return dy * (s + x * slope)
 
@@ -152,7 +154,7 @@ def mish(x: V) -> V:
 @elementwise
 def mish_grad(dy: V, x: V) -> V:
     # 1 - tanh^2 = 4 (1 + e)^2 / (q + 2)^2, of which sigmoid(x) = e / (1 + e) takes away one factor
-    x, e, q = _mish_parts(x)
+    x, e, q = _mish_parts(where(x < MISH_ZERO, MISH_ZERO, x))
     reciprocal = 1 / (q + 2)
     return dy * (q * reciprocal + x * 4 * (e * (e + 1) * reciprocal) * reciprocal)
 
@@ -212,7 +214,8 @@ def hardsigmoid_grad(dy: V, x: V) -> V:
 
 @elementwise
 def hardswish(x: V) -> V:
-    return x * clip(x + 3, 0.0, 6.0) / 6
+    x = where(x < -3, -3.0, x)
+    return x * (where(x > 3, 6.0, x + 3) / 6)
 
 
 @elementwise

@@ -213,7 +213,7 @@ def hardsigmoid_grad(dx: Elements, /, dy: Elements, x: Elements) -> None:
 
 def hardswish(y: Elements, /, x: Elements) -> None:
     """y = x min(max(x + 3, 0), 6) / 6."""
-    np.copyto(y, x * np.clip(x + 3, 0, 6) / 6)
+    np.copyto(y, x * (np.clip(x + 3, 0, 6) / 6))
 
 
 def hardswish_grad(dx: Elements, /, dy: Elements, x: Elements) -> None:

@@ -107,6 +107,19 @@ def test_bounded_activations_reach_their_bounds_at_infinity(name, dtype):
     np.testing.assert_array_equal(fastnn.grad(lambda x: layer(x).sum())(x).numpy(), [0, 0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [name for name in LINES if name != "softsign"])
+def test_compiled_activations_are_their_limits_at_the_largest_numbers_and_at_infinity(name, dtype):
+    layer, largest = LAYERS[name]().astype(dtype), np.finfo(dtype).max
+    for size in (largest / 2, largest, dtype(np.inf)):
+        x = np.array([-size, size], dtype)
+        with np.errstate(over="ignore"):
+            ends = [slope * end + level if slope else level for (slope, level), end in zip(LINES[name], x, strict=True)]
+        slope = fastnn.grad(lambda x: layer(x).sum())(x).numpy()
+        np.testing.assert_allclose(layer(x).numpy(), ends, rtol=1e-6)
+        np.testing.assert_allclose(slope, [line[0] for line in LINES[name]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("size", [1e4, 1e30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.usefixtures("backend")
