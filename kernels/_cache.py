@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import shutil
 import tempfile
 from contextlib import suppress
 from functools import cache
@@ -89,16 +88,23 @@ def store(symbol: str, code: bytes) -> None:
 
 def writable() -> bool:
     """Whether compiled kernels can be kept for later processes."""
-    nearest = next(path for path in (folder(), *folder().parents) if path.exists())
-    return nearest.is_dir() and os.access(nearest, os.W_OK)
+    for path in (folder(), *folder().parents):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError:  # below a file, too long, not to be searched
+            return False
+        return path.is_dir() and os.access(path, os.W_OK)
+    return False
 
 
 def size() -> tuple[int, int]:
-    """How many kernels the current folder holds, and its size in bytes."""
-    files = list(folder().glob("*.o"))
-    return len(files), sum(file.stat().st_size for file in files)
-
-
-def clear() -> None:
-    """Remove every cached kernel, of this and of all earlier versions."""
-    shutil.rmtree(root(), ignore_errors=True)
+    """How many kernels the current folder holds, and their size in bytes; others may be adding to it, or removing it."""
+    count = total = 0
+    with suppress(OSError), os.scandir(folder()) as entries:
+        for entry in entries:
+            if entry.name.endswith(".o"):
+                total += entry.stat().st_size
+                count += 1
+    return count, total

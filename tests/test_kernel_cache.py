@@ -88,9 +88,13 @@ def test_stored_code_comes_back_and_is_counted(own_cache):
     _cache.store("a", b"code")
     _cache.store("b", b"more code")
     assert (_cache.load("a"), _cache.load("b")) == (b"code", b"more code")
+    (_cache.folder() / "c.tmp").touch()
+    (_cache.folder() / "gone.o").symlink_to("nowhere")  # as a file that vanishes while they are counted
+    assert _cache.size()[0] <= 2
+    (_cache.folder() / "gone.o").unlink()
     assert _cache.size() == (2, 2 * 32 + 13)
-    _cache.clear()
-    assert not own_cache.exists()
+    shutil.rmtree(own_cache)
+    assert (_cache.size(), _cache.load("a"), _cache.writable()) == ((0, 0), None, True)
 
 
 @pytest.mark.parametrize(
@@ -125,14 +129,14 @@ def test_a_full_disk_leaves_nothing_behind(own_cache, monkeypatch):
     assert list(_cache.folder().iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["a file", "no home"])
+@pytest.mark.parametrize("place", ["a file", "no home", "too long"])
 def test_without_a_writable_folder_every_process_compiles_for_itself(tmp_path, place):
     (tmp_path / "file").touch()
-    env = (
-        {"FASTNN_CACHE_DIR": str(tmp_path / "file" / "cache")}
-        if place == "a file"
-        else {"FASTNN_CACHE_DIR": "", "XDG_CACHE_HOME": os.devnull}
-    )
+    env = {
+        "a file": {"FASTNN_CACHE_DIR": str(tmp_path / "file" / "cache")},
+        "no home": {"FASTNN_CACHE_DIR": "", "XDG_CACHE_HOME": os.devnull},
+        "too long": {"FASTNN_CACHE_DIR": str(tmp_path / ("x" * 300))},
+    }[place]
     code = COMPUTE + "\nfrom fastnn.kernels import _cache\nprint(_cache.writable(), _cache.size())"
     assert output(python(code, env)).splitlines()[1] == "False (0, 0)"
 
