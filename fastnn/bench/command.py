@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from ..errors import ArgumentError, unknown_name
@@ -37,13 +38,27 @@ def run(args: argparse.Namespace) -> int:
     count = get_num_threads() if args.threads is None else args.threads
     with threads(count):  # which raises if there is no such number
         pass
+    _check_pattern(args.only)
+    if args.json is not None:
+        with args.json.open("a"):  # raises now, not when all has been measured, if nothing can be written there
+            pass
+    topics = list(dict.fromkeys(args.what)) or list(TOPICS)
     status = Console(stderr=True)
     with status.status("") as line:
-        found = measure(args.what or list(TOPICS), Setting(count, args.quick), args.only, line.update)
+        found = measure(topics, Setting(count, args.quick), args.only, line.update)
+    if not found["rows"]:
+        raise ArgumentError(f"--only: no case of {', '.join(topics)} contains {args.only!r}")
+    report.show(report.tables(found))
     if args.json is not None:
         report.save(found, args.json)
-    report.show(report.tables(found))
     return 0
+
+
+def _check_pattern(only: str | None) -> None:
+    try:
+        re.compile(only or "")
+    except re.error as error:
+        raise ArgumentError(f"--only must be a regular expression, got {only!r}: {error}") from None
 
 
 def _compare(files: list[str]) -> int:

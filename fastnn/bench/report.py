@@ -124,9 +124,12 @@ def compared(old: Report, new: Report) -> list[RenderableType]:
     for group, name in sorted(missing):
         table.add_row(f"{group} {name}", duration_of(known[group, name]), "-", "", _ratio(known[group, name]["speedup"]), "")
     parts: list[RenderableType] = [table]
-    for fact in old["machine"]:
-        if old["machine"][fact] != new["machine"].get(fact):
-            parts.append(Text(f"{fact}: {old['machine'][fact]} and {new['machine'].get(fact)}", "yellow"))
+    for one, other in ((old["machine"], new["machine"]), (old["versions"], new["versions"])):
+        for fact in {**one, **other}:
+            if one.get(fact) != other.get(fact):
+                parts.append(Text(f"{fact}: {one.get(fact, 'absent')} and {other.get(fact, 'absent')}", "yellow"))
+    if old["quick"] or new["quick"]:
+        parts.append(Text("A quick run tries the cases out; its times mean nothing.", "yellow"))
     return parts
 
 
@@ -156,6 +159,13 @@ def load(path: Path) -> Report:
         report = json.loads(path.read_text())
     except ValueError as error:
         raise ArgumentError(f"{path} is no report of `fastnn bench --json`: {error}") from None
-    if not isinstance(report, dict) or not {"machine", "limits", "rows", "date"} <= report.keys():
-        raise ArgumentError(f"{path} is no report of `fastnn bench --json`: it has no machine, limits, rows and date")
-    return report
+    if not _has(report, "machine", "versions", "limits", "rows", "date", "quick"):
+        raise ArgumentError(f"{path} is no report of `fastnn bench --json`: it has no machine, versions, limits, rows, date and quick")
+    if not isinstance(report["rows"], list) or not all(_has(row, "group", "name", "figures", "speedup") for row in report["rows"]):
+        raise ArgumentError(f"{path} is no report of `fastnn bench --json`: a row has no group, name, figures and speedup")
+    found: Report = report
+    return found
+
+
+def _has(thing: Any, *fields: str) -> bool:
+    return isinstance(thing, dict) and thing.keys() >= set(fields)

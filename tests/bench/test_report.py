@@ -125,7 +125,11 @@ def test_reports_survive_json(tmp_path):
     assert report.load(tmp_path / "a.json") == made(1e-4, 2e-4)
 
 
-@pytest.mark.parametrize("content", ["no json", "[]", json.dumps({"rows": []})])
+HEAD = {"machine": {}, "versions": {}, "limits": {}, "date": "", "quick": False}
+STRANGE_ROWS = [{**HEAD, "rows": 5}, {**HEAD, "rows": [{"group": "g"}]}]
+
+
+@pytest.mark.parametrize("content", ["no json", "[]", json.dumps({"rows": []}), *map(json.dumps, STRANGE_ROWS)])
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(ArgumentError, match="no report"):
@@ -143,6 +147,13 @@ def test_two_reports_side_by_side(tmp_path, capsys):
     assert [cell.strip() for cell in small.split("│")[2:-1]] == ["100 us", "50.0 us", "2.00x", "2.00x", "4.00x"]
     assert [cell.strip() for cell in gone.split("│")[2:4]] == ["100 us", "-"]
     assert "cpu: some CPU and another CPU" in shown
+    assert "quick" not in shown
+
+
+def test_what_makes_two_reports_hard_to_compare_is_said():
+    shown = text(report.compared(made(1e-4, 2e-4), {**made(1e-4, 2e-4), "versions": {"numpy": "9.9"}, "quick": True}))
+    assert "numpy: absent and 9.9" in shown
+    assert "quick run" in shown
 
 
 def test_one_thread_is_not_compared_with_peers_that_have_several():
@@ -156,8 +167,33 @@ def test_one_thread_is_not_compared_with_peers_that_have_several():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["kernel"], "did you mean 'kernels'"), (["compare", "a.json"], "takes two files"), (["--threads", "0"], "from 1 to 255")],
+    [
+        (["kernel"], "did you mean 'kernels'"),
+        (["compare", "a.json"], "takes two files"),
+        (["--threads", "0"], "from 1 to 255"),
+        (["--only", "["], "--only must be a regular expression, got '['"),
+        (["--json", "/no/such/folder/a.json"], "No such file or directory"),
+        (["--json", "."], "Is a directory"),
+    ],
 )
-def test_nonsense_on_the_command_line_is_refused(arguments, message, capsys):
+def test_nonsense_on_the_command_line_is_refused_before_anything_is_measured(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr("fastnn.bench.run.run", lambda *_: pytest.fail("this takes long"))
     assert main(["bench", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_pattern_that_fits_no_case_is_refused(capsys):
+    assert main(["bench", "kernels", "--quick", "--only", "no such case"]) == 2
+    assert "no case of kernels contains 'no such case'" in capsys.readouterr().err
+
+
+def test_tables_are_shown_even_if_the_file_cannot_be_written_any_more(capsys, monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fastnn.bench.run.run", lambda *_: made(1e-4, 2e-4))
+    monkeypatch.setattr(report, "save", full)
+    assert main(["bench", "kernels", "--json", str(tmp_path / "a.json")]) == 2
+    shown = capsys.readouterr()
+    assert "100 us" in shown.out
+    assert "No space left" in shown.err

@@ -55,7 +55,7 @@ def _case(name: str, size: int, setting: Setting) -> Case:
     def torch() -> Contestant:
         torch = peers.torch(setting.threads)
         out = np.empty_like(x())
-        function = torch.ops.aten.gelu.out if name == "gelu" else getattr(torch, name)
+        function = torch.nn.functional.gelu if name == "gelu" else getattr(torch, name)
         return contestant(partial(function, torch.from_numpy(x()), out=torch.from_numpy(out)), out)
 
     def jax() -> Contestant:
