@@ -6,7 +6,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+if not os.path.isdir(os.path.join(__path__[0], "kernels")):  # among the sources, where Python may be started, they stand beside this
+    __path__.append(os.path.dirname(__path__[0]))
+    from . import kernels
+
+    __path__.pop()
 
 from . import ops  # noqa: F401  # which gives tensors their operators and methods
 from .tensor import Tensor, grad, is_grad_enabled, no_grad, tensor, value_and_grad

@@ -94,17 +94,27 @@ def test_a_wheel_holds_every_source_the_data_and_the_licences(wheel):
     assert not any(n.startswith(("kernels/", "tests/")) for n in names)
 
 
-def test_the_library_runs_from_an_unpacked_wheel(wheel, tmp_path):
-    zipfile.ZipFile(wheel).extractall(tmp_path)
+def run_in(folder):
+    """Use the library with `folder` as the current one; returns the files that the package and its kernels come from."""
     code = (
         "import fastnn, numpy as np; fastnn.set_backend('numpy'); x = fastnn.tensor([0.0, 0.0]);"
         "print(fastnn.__file__, fastnn.kernels.__file__, x.exp().numpy().tolist(), fastnn.datasets.load('digits').x.shape)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    where, kernels, *rest = done.stdout.split(maxsplit=2)
-    assert Path(where) == tmp_path / "fastnn" / "__init__.py"
-    assert Path(kernels) == tmp_path / "fastnn" / "kernels" / "__init__.py"
-    assert rest == ["[1.0, 1.0] (1797, 64)\n"]
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    package, kernels, rest = done.stdout.split(maxsplit=2)
+    assert rest == "[1.0, 1.0] (1797, 64)\n"
+    return Path(package), Path(kernels)
+
+
+def test_the_library_runs_from_an_unpacked_wheel(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    assert run_in(tmp_path) == (tmp_path / "fastnn" / "__init__.py", tmp_path / "fastnn" / "kernels" / "__init__.py")
+
+
+def test_the_library_runs_where_its_sources_are_whether_they_are_installed_or_not(distributions, tmp_path):
+    subprocess.run(["tar", "-xzf", str(distributions[0]), "-C", str(tmp_path)], check=True)
+    (folder,) = tmp_path.iterdir()
+    assert run_in(folder) == (folder / "fastnn" / "__init__.py", folder / "kernels" / "__init__.py")
 
 
 def commands():
