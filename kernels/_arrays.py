@@ -13,6 +13,7 @@ import numpy as np
 from . import _registry, _team
 from ._epilogue import known, split
 from ._errors import ArgumentError, DTypeError, ShapeError
+from ._mailbox import ALWAYS, IF_OFTEN
 from ._overlap import overlaps_itself
 from ._registry import KERNELS, Kernel, as_record
 from ._replay import IF_AWAKE, Replay
@@ -30,7 +31,8 @@ def share(kernel: Kernel, operands: tuple[Any, ...], large: int) -> None:
     """Run a kernel on operands that fit its signature, `large` work on all threads."""
     signature = kernel.signature
     record = as_record(signature.encode(operands))
-    _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1, large != IF_AWAKE)
+    waking = IF_OFTEN if large == IF_AWAKE else ALWAYS
+    _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1, waking)
 
 
 def run(name: str, *operands: Any) -> None:

@@ -6,10 +6,10 @@ from ._program import ANSWER, INTERPRET
 from ._registry import KERNELS, Kernel
 from ._replay import REPLAY
 from ._signature import KINDS
-from ._team import LEAD, SERVE
+from ._team import LAUNCH, SERVE
 from .reference.matmul import EPILOGUES
 
-MACHINERY = (LEAD, SERVE, INTERPRET, ANSWER, REPLAY, PRODUCTS, STEPS)
+MACHINERY = (LAUNCH, SERVE, INTERPRET, ANSWER, REPLAY, PRODUCTS, STEPS)
 
 
 def everything() -> list[tuple[Kernel, str]]:

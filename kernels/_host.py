@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from functools import cache
@@ -178,8 +179,46 @@ def _power_of_two(limit: int) -> int:
     return max(1 << (limit.bit_length() - 1), 4 * isa().vector_bytes)
 
 
+GROUPS = Path("/sys/fs/cgroup")  # of processes, among which Linux shares out time
+
+
+@cache
 def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use: those that it may run on, or as many as its share of their time is worth (of a container's)."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(there, time_share(GROUPS, Path("/proc/self/cgroup")))))
+
+
+def time_share(groups: Path, membership: Path) -> float:
+    """How many cores' time Linux gives the groups that this process belongs to, at most, as `membership` names them.
+
+    Threads beyond that would use it up sooner, and all would be stopped until there is more.
+    """
+    share = math.inf
+    try:
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        return share
+    for _, controllers, name in lines:
+        root = groups / controllers if controllers else groups  # the second kind has one tree for all
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = root / name.strip("/")
+        while True:
+            share = min(share, _quota(group))
+            if group == root:
+                break
+            group = group.parent
+    return share
+
+
+def _quota(group: Path) -> float:
+    """Time for each time that passes; infinite where nothing is said."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = [(group / f"cpu.cfs_{what}_us").read_text() for what in ("quota", "period")]
+        return float(quota) / float(period) if float(quota) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):  # float("max")
+        return math.inf

@@ -81,6 +81,19 @@ def scratch(items: int) -> Any:
 
 
 @intrinsic
+def words_at(typingctx: Any, position: Any, count: Any) -> Any:
+    """The `count` words at an address."""
+    words = types.Array(types.int64, 1, "C")
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        array = context.make_array(words)(context, builder)
+        populate_array(array, builder.inttoptr(values[0], I64.as_pointer()), [values[1]], [I64(8)], I64(8), None)
+        return array._getvalue()
+
+    return signature(words, types.int64, types.int64), emit
+
+
+@intrinsic
 def matrix_at(typingctx: Any, position: Any, rows: Any, columns: Any, like: types.Array) -> Any:
     """The items at an address as a matrix of so many rows and columns, of the dtype of `like`; rows may lie anyhow, or be the same one."""
     matrix = types.Array(like.dtype, 2, "C")

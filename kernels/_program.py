@@ -4,15 +4,17 @@ import ctypes
 import math
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import _registry
+from ._mailbox import ALWAYS, IF_OFTEN, LINE, OPEN
 from ._registry import KERNELS, Kernel, as_record
 from ._replay import Replay, address_of
 from ._signature import Floats, Int, Ints
-from ._team import LINE, get_num_threads, team
+from ._team import get_num_threads, team
 
 SHARING_PAYS = 65_000  # cycles below which several workers are no faster than one
 WAKING_PAYS = 2_000_000  # cycles below which they are only faster if they are awake
@@ -68,7 +70,7 @@ def divided_in_turn(instructions: Sequence[Instruction], alone: Sequence[bool]) 
     return division
 
 
-def _interpret(table: Ints("I 4"), starts: Ints("P"), meeting: Ints("S"), repeat: Int) -> None: ...
+def _interpret(table: Ints("I 4"), starts: Ints("P"), done: Ints("S"), repeat: Int, mailbox: Int) -> None: ...
 
 
 def _answer(y: Floats("M"), /, x: Floats("N"), place: Floats("N"), result: Floats("M"), entry: Int, record: Int) -> None: ...
@@ -85,14 +87,13 @@ class _Ready:
     """
 
     def __init__(self, workers: Sequence[Sequence[Turn]], moving: np.ndarray[Any, Any] | None) -> None:
-        turns = [turn for worker in workers for turn in worker]
+        stretches = _stretches(workers)
+        turns = [turn for stretch in stretches for turn in stretch]
         table = np.zeros((len(turns), 4), np.int64)
         records: dict[int, Any] = {}
         self.address = 0 if moving is None else address_of(moving)
         self.pointers: list[tuple[Any, int, int]] = []  # records, the words of them that lie in `moving`, and how far from its start
         for i, turn in enumerate(turns):
-            if turn is None:
-                continue
             key = id(turn.instruction)
             if key not in records:
                 kernel, operands = KERNELS[turn.instruction.kernel], turn.instruction.operands
@@ -103,10 +104,10 @@ class _Ready:
                     if 0 <= record[word] - self.address < moving.nbytes:
                         self.pointers.append((record, word, record[word] - self.address))
             table[i] = *records[key][:2], turn.part, turn.parts
-        starts = np.cumsum([0, *map(len, workers)])
-        self.meeting = np.zeros(2 * LINE, np.int64)
-        self.repeat = 1
-        self.call = as_record(INTERPRET.signature.encode((table, starts, self.meeting, self.repeat)))
+        starts = np.cumsum([0, *map(len, stretches)])
+        self.done = np.zeros((1 + len(workers)) * LINE, np.int64)
+        self.repeat, self.mailbox = 1, 0
+        self.call = as_record(INTERPRET.signature.encode((table, starts, self.done, self.repeat, self.mailbox)))
         self.entry = INTERPRET.entry("i8i8i8")
         self.entry_address: int = ctypes.cast(self.entry, ctypes.c_void_p).value or 0
         # what the entry is called with, ready for ctypes: the record, and that its caller is part 0 of 1
@@ -123,7 +124,20 @@ class _Ready:
     def repeated(self, repeat: int) -> None:
         """Set how many times over the program is run."""
         if repeat != self.repeat:
-            self.repeat = self.call[-1] = repeat
+            self.call[-2] = self.repeat = repeat
+
+    def meet_in(self, mailbox: int) -> None:
+        """Set at which address the mailbox of the team stands that runs the program."""
+        if mailbox != self.mailbox:
+            self.call[-1] = self.mailbox = mailbox
+
+
+def _stretches(workers: Sequence[Sequence[Turn]]) -> list[list[Work]]:
+    """What each worker does until all wait for the first time, then until they wait again, and so on."""
+    edges = [[-1, *(i for i, turn in enumerate(turns) if turn is None), len(turns)] for turns in workers]
+    found = [[turns[i + 1 : j] for i, j in pairwise(places)] for turns, places in zip(workers, edges, strict=True)]
+    stretches = [list(stretch) for stretch in zip(*found, strict=True) if any(stretch)]
+    return [turns for stretch in stretches for turns in stretch]
 
 
 class _Choice:
@@ -242,22 +256,22 @@ class Program:
                 return
             self._choice.note(parts, time.perf_counter() - start, repeat)
 
-    def _run_alone(self, repeat: int) -> None:
+    def _alone(self, repeat: int) -> _Ready:
         ready = self._ready.get(1) or self._made_ready(1)
         ready.point(self.address)
         ready.repeated(repeat)
+        return ready
+
+    def _run_alone(self, repeat: int) -> None:
+        ready = self._alone(repeat)
         ready.entry(*ready.arguments)
 
     def _run_shared(self, repeat: int, parts: int) -> bool:
         """Run on several workers, or alone if there are none; returns which."""
-        ready = self._ready.get(parts) or self._made_ready(parts)
-        ready.meeting[0] = 0
+        ready, alone = self._ready.get(parts) or self._made_ready(parts), self._alone(repeat)
+        workers = team(parts)
         ready.point(self.address)
         ready.repeated(repeat)
-        workers = team(parts)
-        awake = repeat * self.cycles >= WAKING_PAYS or workers.awake(parts)
-        if awake and workers.run(ready.entry_address, ctypes.addressof(ready.call), parts):
-            return True
-        self._run_alone(repeat)
-        workers.alone_until = time.perf_counter()
-        return False
+        ready.meet_in(workers.address)
+        waking = ALWAYS if repeat * self.cycles >= WAKING_PAYS else IF_OFTEN
+        return workers.run(ready.entry_address, ctypes.addressof(ready.call), parts, OPEN, waking, ctypes.addressof(alone.call))

@@ -17,10 +17,11 @@ import numpy as np
 from ._builtin import RECORD as RECORD_WORD
 from ._builtin import builtin, possible
 from ._locks import lock
+from ._mailbox import ALWAYS, IF_OFTEN
 from ._overlap import lie_alike, same_items
 from ._registry import Kernel, as_record
 from ._signature import Ints
-from ._team import get_num_threads, launch
+from ._team import at_hand, get_num_threads, launch
 
 # Where the fields of an array stand, in bytes behind the header that all Python objects have; a plan's flags and masks.
 DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 0, 8, 16, 24, 40, 48
@@ -41,6 +42,9 @@ RECORD_AT = PAIRS_AT + 3 * MOST_PAIRS
 MOST_WORDS = 160
 PLAN = RECORD_AT + MOST_WORDS
 IF_AWAKE = 2  # work that is shared among threads that are awake, and does not repay waking them
+# The words of a cell: what a call has come to; how many threads large work is for, and the mailbox of their team; the record.
+OUTCOME, THREADS, MAILBOX, CELL = range(4)
+INTO_RECORD = 8 * CELL  # bytes
 PLANS = 4  # how many patterns of one function are known at a time
 
 HEAD = object.__basicsize__
@@ -70,8 +74,8 @@ _cells: list[_Cell] = []
 
 
 def _new_cell() -> _Cell:
-    words = (ctypes.c_int64 * (1 + MOST_WORDS))()
-    return _Cell(ctypes.addressof(words), words, (ctypes.c_int64 * MOST_WORDS).from_buffer(words, 8))
+    words = (ctypes.c_int64 * (CELL + MOST_WORDS))()
+    return _Cell(ctypes.addressof(words), words, (ctypes.c_int64 * MOST_WORDS).from_buffer(words, INTO_RECORD))
 
 
 class _Known(NamedTuple):
@@ -99,7 +103,7 @@ class Replay:
 
     def __init__(self) -> None:
         self.short: Callable[..., bool] = _not_yet
-        self._short_block, self._short_cell = np.zeros(0, np.int64), np.zeros(1 + MOST_WORDS, np.int64)
+        self._short_block, self._short_cell = np.zeros(0, np.int64), np.zeros(CELL + MOST_WORDS, np.int64)
         self._table = np.zeros((PLANS, PLAN), np.int64)
         self._known: _Known | None = None
         self._learned = 0
@@ -115,11 +119,13 @@ class Replay:
         except IndexError:
             cell = _new_cell()
         address, words, record = cell
+        words[THREADS] = threads = get_num_threads()
+        words[MAILBOX] = at_hand(threads)
         replay(plans, id(operands) + ITEMS, address)
-        outcome: int = words[0]
+        outcome: int = words[OUTCOME]
         if outcome > 1:
-            entry, wake = entries[outcome - 2]
-            launch(entry, record, get_num_threads(), wake)
+            entry, waking = entries[outcome - 2]
+            launch(entry, record, threads, waking)
         _cells.append(cell)
         return outcome > 0
 
@@ -161,7 +167,7 @@ class Replay:
             table[p] = plan
             record = as_record(REPLAY.signature.encode((table,)))
             entries, kept = (list(self._known.entries), list(self._known.kept)) if self._known else ([None] * PLANS, [None] * (PLANS + 1))
-            entries[p] = entry, large != IF_AWAKE
+            entries[p] = entry, IF_OFTEN if large == IF_AWAKE else ALWAYS
             kept[p] = [x for x in operands if not isinstance(x, np.ndarray)]  # so that no other object gets the address of a number
             kept[PLANS] = (table, record)
             self._table, self._learned = table, self._learned + 1

@@ -533,6 +533,17 @@ def atomic_store(typingctx: Any, array: types.Array, index: types.Integer, value
 
 
 @intrinsic
+def atomic_replace(typingctx: Any, array: types.Array, index: types.Integer, old: types.Integer, new: types.Integer) -> Any:
+    """array[index] = new if it is `old`; returns whether it was."""
+
+    def emit(context: Any, builder: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
+        found = builder.cmpxchg(_word(context, builder, sig, values), values[2], values[3], "seq_cst", "seq_cst")
+        return builder.extract_value(found, 1)
+
+    return signature(types.boolean, array, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic
 def pause(typingctx: Any) -> Any:
     """Tell the core that this is a spinning loop."""
 

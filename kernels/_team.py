@@ -5,15 +5,15 @@ their last work, so that the next comes cheaply, and then sleep at a lock of Pyt
 caller is worker 0. A caller that finds the team busy works alone; kernels give bitwise the same results for any number of workers.
 
 To wake a thread takes as long as a product of 256 by 256: short work is shared only by workers who are awake, and work that comes often
-has them woken for what comes next. Long work is begun, in pieces, while they wake up; who comes takes what is left.
+has them woken for what comes next. Long work is begun while they wake up; who comes takes what is left. All of this is decided in compiled
+code (compiled/team.py); here, threads are started.
 """
 
-import math
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -22,27 +22,38 @@ import numpy as np
 from . import _host
 from ._errors import ArgumentError
 from ._locks import lock
+from ._mailbox import (
+    ALWAYS,
+    ASLEEP,
+    BELL,
+    CLOCK,
+    CLOSED,
+    CORE,
+    DOORS,
+    EACH,
+    LINE,
+    LOOK,
+    MOST_THREADS,
+    MOVE,
+    RING,
+    SHARED,
+    THREAD,
+    WAIT,
+    WHICH,
+    WORDS,
+)
 from ._registry import Kernel, as_record
 from ._signature import Int, Ints
 
-# The words of a mailbox that are written here; what they hold stands in compiled/execution.py.
-LINE = 8
-RING, ASLEEP = 5 * LINE, 6 * LINE
-WAIT, MOVE = RING + 1, RING + 2
-BELL, CORES = ASLEEP + 1, ASLEEP + 2
-MOST_THREADS = 255
-MOST_CORES = 1024  # in a set of cores
 STACK_BYTES = 8 << 20  # of a worker, whatever other threads have: blocks of operands lie there
 PIECES = 2  # for each worker, of work that is begun while some are asleep: one who comes late finds some left
-OFTEN = 1e-3  # seconds between works that find workers awake, so that these are worth waking for them
-REPAID = 3e-4  # seconds of work, without longer breaks, that are worth waking somebody for the rest of it
 
 
-def _lead(mailbox: Ints("W"), entry: Int, record: Int, parts: Int, pieces: Int) -> None: ...
+def _launch(mailbox: Ints("W"), entry: Int, record: Int, alone: Int, parts: Int, pieces: Int, waking: Int, outcome: Int) -> None: ...
 def _serve(mailbox: Ints("W"), worker: Int) -> None: ...
 
 
-LEAD, SERVE = Kernel("lead", "execution", _lead), Kernel("serve", "execution", _serve)
+LAUNCH, SERVE = Kernel("launch", "team", _launch), Kernel("serve", "team", _serve)
 
 
 @cache
@@ -57,64 +68,26 @@ def _python() -> Any:
     return library
 
 
-@cache
-def _library() -> Any:
-    """The C library, or None where it does not tell the number of a core."""
-    import ctypes
-
-    library = ctypes.CDLL(None) if hasattr(os, "sched_setaffinity") else None
-    return library if hasattr(library, "sched_getcpu") else None
-
-
-def _core() -> int:
-    """The number of the core that this thread runs on; -1 where the system does not tell."""
-    library = _library()
-    return -1 if library is None else int(library.sched_getcpu())
-
-
-class _Sleeper:
-    """A worker's thread, which others may have woken on another core than their own.
-
-    A thread is often woken on the core of the one that wakes it, who works on there: it would come when the work is done.
-    """
-
-    def __init__(self) -> None:
-        self.thread = threading.get_native_id()
-        self.cores = np.zeros(MOST_CORES // 64, np.uint64)  # what it goes back to when it is awake
-        self._home: set[int] = set()
-        self._away: set[int] = set()
-
-    def keep_off(self, core: int) -> bool:
-        """Have it wake up elsewhere, if it may be elsewhere; returns whether it has to go back to `cores` then."""
-        with suppress(OSError):
-            now = os.sched_getaffinity(self.thread)
-            if now not in (self._home, self._away) and max(now) < MOST_CORES:
-                self._home = now
-                self.cores[:] = np.packbits(np.isin(np.arange(MOST_CORES), list(now)), bitorder="little").view(np.uint64)
-            if core in self._home and len(self._home) > 1:
-                self._away = self._home - {core}
-                os.sched_setaffinity(self.thread, self._away)
-        return bool(self._home)
-
-
 class Team:
     """`size` workers, the caller among them; the other threads start when there is work for them."""
 
     def __init__(self) -> None:
+        import ctypes
+
         self.size = 1
-        self.mailbox = np.zeros(ASLEEP + MOST_THREADS * LINE, np.int64)
-        self.mailbox[ASLEEP::LINE] = 1
-        self._words = memoryview(self.mailbox)
+        self.mailbox = np.zeros(WORDS, np.int64)
+        self.address: int = self.mailbox.ctypes.data
+        self.mailbox[ASLEEP : ASLEEP + MOST_THREADS * LINE : LINE] = 1
+        self.mailbox[DOORS] = CLOSED
         self.mailbox[RING] = _address(_python().PyThread_release_lock)
         self.mailbox[WAIT] = _address(_python().PyThread_acquire_lock)
-        self.mailbox[MOVE] = 0 if _library() is None else _address(_library().sched_setaffinity)
-        self.bells = [0]  # of the caller, who needs none
-        self._sleepers = [_Sleeper()]
+        system = ctypes.CDLL(None)
+        self.mailbox[CLOCK], self.mailbox[WHICH] = _address(system.clock_gettime), time.CLOCK_MONOTONIC
+        if all(hasattr(system, name) for name in ("getcpu", "sched_getaffinity", "sched_setaffinity")):
+            self.mailbox[CORE], self.mailbox[LOOK] = _address(system.getcpu), _address(system.sched_getaffinity)
+            self.mailbox[MOVE] = _address(system.sched_setaffinity)
         self._joining = threading.Lock()
-        self.busy = threading.Lock()
-        self._since = self.alone_until = -math.inf  # when works that found somebody asleep began to come, and when the last was done
-        self._lead = LEAD.entry("i8")
-        self._record = as_record(LEAD.signature.encode((self.mailbox, 0, 0, 1, 0)))
+        self._launch = LAUNCH.entry("i8")
 
     def grow(self, size: int) -> None:
         """Have at least `size` workers.
@@ -139,9 +112,8 @@ class Team:
                 return 0
             bell = _python().PyThread_allocate_lock()
             _python().PyThread_acquire_lock(bell, 1)
-            self.bells.append(bell)
-            self._sleepers.append(_Sleeper())
             self.mailbox[BELL + worker * LINE] = bell
+            self.mailbox[THREAD + worker * LINE] = threading.get_native_id()
             self.size = worker + 1
             return worker
 
@@ -154,46 +126,28 @@ class Team:
         if worker:
             serve(record, 0, 1)
 
-    def run(self, entry: int, record: int, parts: int, pieces: int = 0) -> bool:
-        """Run the kernel at the address `entry` on `parts` workers; returns False, having done nothing, if the team is busy.
+    def run(self, entry: int, record: int, parts: int, pieces: int = EACH, waking: int = ALWAYS, alone: int = 0) -> bool:
+        """Run the kernel at the address `entry` on `parts` workers, or alone while the team is busy, or asleep and not to be woken.
 
-        Those asleep are woken; work that may be done in `pieces` is begun without them.
+        Parameters
+        ----------
+        record, alone
+            Addresses of what it works on when the work is shared, and when it is not, if that is something else.
+        pieces
+            `EACH` worker does one share and is waited for; or so many shares are taken by those who come, if some are asleep; or the work
+            is `OPEN`, and whoever comes finds out what there is to do.
+        waking
+            Whether sleepers are woken for it: `ALWAYS`, or `IF_OFTEN`, for what comes next, when work has come again and again.
+
+        Returns whether it was shared.
         """
-        if self.busy.locked():
-            return False
-        with self.busy:  # unlike a call of `acquire`, entered without a gap for Ctrl-C; who comes in between waits
-            if self._asleep(parts):
-                self._make_way(parts)
-            call = self._record
-            call[-4], call[-3], call[-2], call[-1] = entry, record, parts, pieces
-            self._lead(call, 0, 1)
-        return True
+        import ctypes
 
-    def awake(self, parts: int) -> bool:
-        """Whether the first `parts` workers are awake. If not, but works have come often, they are woken for what comes next."""
-        if not self._asleep(parts):
-            return True
-        now = time.perf_counter()
-        if now - self.alone_until > OFTEN:
-            self._since = now
-        elif now - self._since > REPAID and not self.busy.locked():
-            self._since = now
-            with self.busy:
-                self._make_way(parts)
-                for worker in range(1, parts):
-                    if self._words[ASLEEP + worker * LINE]:
-                        _python().PyThread_release_lock(self.bells[worker])
-        return False
-
-    def _asleep(self, parts: int) -> bool:
-        return any(self._words[ASLEEP + LINE : ASLEEP + parts * LINE : LINE])
-
-    def _make_way(self, parts: int) -> None:
-        """Have those who are asleep wake up on other cores than this one."""
-        core = _core()
-        for worker in range(1, parts) if core >= 0 else ():
-            if self._words[ASLEEP + worker * LINE] and self._sleepers[worker].keep_off(core):
-                self.mailbox[CORES + worker * LINE] = self._sleepers[worker].cores.__array_interface__["data"][0]
+        call = as_record([self.address, WORDS, entry, record, alone or record, parts, pieces, waking, 0, 0])
+        call[8] = ctypes.addressof(call) + 72
+        self._launch(call, 0, 1)
+        shared: bool = call[9] == SHARED
+        return shared
 
 
 class _Limit(threading.local):
@@ -206,9 +160,10 @@ _starting = lock()
 
 
 def _forget_team() -> None:
-    """A forked child has none of its parent's threads."""
+    """A forked child has none of its parent's threads, and may be sent to other cores."""
     global _team
     _team = None
+    _host.cores.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forget_team)
@@ -232,7 +187,7 @@ _process_limit = _from_environment()
 
 def get_num_threads() -> int:
     """How many threads large work is spread over: `threads(n)`, else `set_num_threads`, else `FASTNN_NUM_THREADS`, else all cores."""
-    return _limit.threads or _process_limit or _host.cores()
+    return _limit.threads or _process_limit or min(_host.cores(), MOST_THREADS)
 
 
 def set_num_threads(count: int) -> None:
@@ -268,19 +223,19 @@ def _address(function: Any) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def launch(entry: Any, record: Any, parts: int, wake: bool = True, pieces: int = PIECES) -> None:
+def launch(entry: Any, record: Any, parts: int, waking: int = ALWAYS, pieces: int = PIECES) -> None:
     """Run a kernel's entry on `parts` threads, or on this one alone while the team is busy, or asleep and not to be woken.
 
     With no `pieces` for each thread, each has just one share of the work, and is waited for.
     """
     if parts == 1:
         entry(record, 0, 1)
-        return
-    workers = team(parts)
-    if wake or workers.awake(parts):
+    else:
         import ctypes
 
-        if workers.run(_address(entry), ctypes.addressof(record), parts, pieces * parts):
-            return
-    entry(record, 0, 1)
-    workers.alone_until = time.perf_counter()
+        team(parts).run(_address(entry), ctypes.addressof(record), parts, pieces * parts, waking)
+
+
+def at_hand(size: int) -> int:
+    """The address of the mailbox of the process's team; 0 if it has fewer than `size` workers."""
+    return _team.address if _team is not None and _team.size >= size else 0

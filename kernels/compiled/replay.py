@@ -3,7 +3,8 @@
 import numpy as np
 
 from .._calls import invoke
-from .._memory import peek, poke
+from .._mailbox import ALWAYS, IF_OFTEN, WORDS
+from .._memory import peek, poke, words_at
 from .._replay import (
     ALIGNED,
     ARRAY,
@@ -14,9 +15,12 @@ from .._replay import (
     FLAGS,
     HEADER,
     HIGH,
+    IF_AWAKE,
     INT32,
+    INTO_RECORD,
     LARGE,
     LOW,
+    MAILBOX,
     NDIM,
     OBJECT,
     OPERAND,
@@ -31,16 +35,20 @@ from .._replay import (
     SHAPE,
     STRIDES,
     STRIDES_OF,
+    THREADS,
     TYPE,
     WRITEABLE,
 )
+from .._team import PIECES
+from .team import launched
 
 
 def replay(team, plans):
     """Find the plan that fits the objects in a tuple, and run its kernel on their data.
 
-    `team` holds two addresses: of the tuple's items, and of a cell whose first word becomes 0 if no plan fits, 1 if the kernel has run,
-    2 + p if plan p fits and its work is large; behind it stands the record then.
+    `team` holds two addresses: of the tuple's items, and of a cell. Its first word becomes 0 if no plan fits, 1 if the kernel has run,
+    2 + p if plan p fits, but its work is large, and there is no team at hand that has as many threads as the cell says; the record, which
+    the cell holds too, has been filled in then. Of no threads, large work is left alone.
     """
     items, cell = team
     word = np.int64(0)
@@ -83,15 +91,21 @@ def replay(team, plans):
             )
             j += 1
         if fits:
+            record, threads, mailbox = cell + INTO_RECORD, peek(cell + 8 * THREADS, word), peek(cell + 8 * MAILBOX, word)
+            large = plans[p, LARGE]
             for j in range(plans[p, RECORD]):
-                poke(cell + 8 + 8 * j, plans[p, RECORD_AT + j])
+                poke(record + 8 * j, plans[p, RECORD_AT + j])
             for j in range(plans[p, PATCHES]):
                 source = peek(items + 8 * plans[p, PATCHES_AT + 2 * j + 1], word)
-                poke(cell + 8 + 8 * plans[p, PATCHES_AT + 2 * j], peek(source + header + DATA, word))
-            if plans[p, LARGE] != 0:
-                poke(cell, 2 + p)
+                poke(record + 8 * plans[p, PATCHES_AT + 2 * j], peek(source + header + DATA, word))
+            if large == 0 or threads == 1:
+                invoke(plans[p, ENTRY], record, 0, 1)
+            elif mailbox != 0:
+                waking = IF_OFTEN if large == IF_AWAKE else ALWAYS
+                launched(words_at(mailbox, WORDS), plans[p, ENTRY], record, record, threads, PIECES * threads, waking)
             else:
-                invoke(plans[p, ENTRY], cell + 8, 0, 1)
-                poke(cell, np.int64(1))
+                poke(cell, 2 + p)
+                return
+            poke(cell, np.int64(1))
             return
     poke(cell, np.int64(0))

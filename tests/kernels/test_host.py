@@ -1,5 +1,6 @@
 """Which CPU code is made for: the one at hand, a lower level of it, or an Arm core; and what that code may refer to."""
 
+import math
 import os
 import re
 import subprocess
@@ -77,6 +78,7 @@ def test_code_that_needs_a_foreign_symbol_is_refused(symbol, allowed):
 
 
 ARM = """
+import math
 import os
 os.environ.pop("FASTNN_ISA", None)  # which names levels of x86
 import platform
@@ -113,3 +115,31 @@ def test_code_is_made_for_arm_too_for_vectors_of_128_bits(name):
         assert set(re.findall(r"<(\d+) x float>", done.stdout)) == {"4"}
     if name == "gemm":
         assert set(re.findall(r"llvm\.fmuladd\.v(\d+)f32", done.stdout)) == {"4"}
+
+
+@pytest.mark.parametrize(
+    ("files", "membership", "expected"),
+    [
+        ({"cpu.max": "150000 100000\n"}, "0::/\n", 1.5),
+        ({"cpu.max": "max 100000\n"}, "0::/\n", math.inf),
+        ({"a/b/cpu.max": "max 100000\n", "a/cpu.max": "400000 100000\n"}, "0::/a/b\n", 4),
+        (
+            {"cpu,cpuacct/a/cpu.cfs_quota_us": "200000\n", "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n"},
+            "3:cpu,cpuacct:/a\n2:memory:/b\n",
+            2,
+        ),
+        ({"cpu,cpuacct/cpu.cfs_quota_us": "-1\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, "3:cpu,cpuacct:/\n", math.inf),
+        ({}, "0::/../elsewhere\n", math.inf),
+        ({}, None, math.inf),
+    ],
+)
+def test_no_more_cores_are_counted_than_the_group_s_share_of_time_is_worth(tmp_path, monkeypatch, files, membership, expected):
+    for name, text in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(text)
+    if membership is not None:
+        (tmp_path / "cgroup").write_text(membership)
+    assert _host.time_share(tmp_path / "groups", tmp_path / "cgroup") == expected
+    monkeypatch.setattr(_host, "time_share", lambda *_: expected)
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert _host.cores.__wrapped__() == min(there, math.ceil(min(expected, 1000)))

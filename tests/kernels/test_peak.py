@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from fastnn.kernels import _peak, _team
+from fastnn.kernels import _mailbox, _peak, _team
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -18,8 +18,9 @@ def test_each_thread_does_its_share_once_whether_it_had_to_be_woken_or_not(dtype
     peak._operands = (memory[: len(place)], 1 << 10)
     peak._record = _peak.as_record(_peak.PRODUCTS.signature.encode(peak._operands))
     for asleep in (True, False):
-        workers = _team.team(threads)
-        while asleep and not all(workers.mailbox[_team.ASLEEP + worker * _team.LINE] for worker in range(1, threads)):
+        workers, deadline = _team.team(threads), time.monotonic() + 20
+        while asleep and not all(workers.mailbox[_mailbox.ASLEEP + worker * _mailbox.LINE] for worker in range(1, threads)):
+            assert time.monotonic() < deadline, "a worker is still spinning"
             time.sleep(0.001)
         peak()
         assert np.all(memory[: len(place)] != 0.5)

@@ -1,5 +1,6 @@
 """The thread team: same results for any number of threads, alive after fork, usable from many threads, quiet when idle."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -8,8 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from fastnn.kernels import Instruction, Program, _team, divided_in_turn
+from fastnn.kernels import Instruction, Program, _mailbox, _team, divided_in_turn
 from fastnn.kernels._arrays import is_large
+from fastnn.kernels._program import INTERPRET
+from fastnn.kernels._registry import as_record
+from fastnn.kernels.compiled import _waking
 
 from fastnn import kernels
 from fastnn.errors import ArgumentError
@@ -184,48 +188,53 @@ assert threading.stack_size() == 256 << 10
 
 
 INTERRUPTED = """
-import time
+import sys
 import numpy as np
 from fastnn import kernels
-from fastnn.kernels import Instruction, Program, _team, divided_in_turn
+from fastnn.kernels import Instruction, Program, _program, _team, divided_in_turn
 x = np.linspace(0, 1, 100_003, dtype=np.float32)
 y = np.empty_like(x)
 instructions = [Instruction("exp", (y, x))]
 program = Program(instructions, divided_in_turn(instructions, [False]))
-core = _team._core
+FILES = _team.__file__, _program.__file__
 
-def interrupted():
-    _team._core = core
-    raise KeyboardInterrupt
+def interrupted(place):
+    def at_each(frame, event, argument):
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            counted[0] += 1
+            if counted[0] == place:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return at_each
+
+    counted = [0]
+    return lambda frame, event, argument: at_each(frame, event, argument) if frame.f_code.co_filename in FILES else None
 
 with kernels.threads(COUNT):
     program.run()
     expected = y.copy()
-    for awake in range(1, COUNT):
-        mailbox = _team.team(COUNT).mailbox
-        since = time.monotonic()
-        while time.monotonic() - since < 0.05:  # a worker who found work before his bell rang wakes up once more for nothing
-            if not mailbox[_team.ASLEEP + _team.LINE :: _team.LINE].all():
-                since = time.monotonic()
-        with kernels.threads(awake):
-            program.run()  # so many find the work that is posted next by themselves
-        _team._core = interrupted
+    place, stopped = 0, True
+    while stopped:
+        place, stopped = place + 1, False
         y[:] = 0
+        sys.settrace(interrupted(place))
         try:
             program.run()
         except KeyboardInterrupt:
-            assert not y.any(), "the work was left before it was done"
-        else:
-            raise AssertionError("there was no interrupt")
+            stopped = True
+        sys.settrace(None)
+        assert np.array_equal(y, expected) or (stopped and not y.any()), "the work was left before it was done"
         y[:] = 0
         program.run()
         assert np.array_equal(y, expected)
+    assert place > 50
 print("done")
 """
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_ctrl_c_while_workers_are_woken_leaves_them_without_work_begun(count):
+def test_ctrl_c_at_any_point_of_a_run_leaves_no_work_half_done(count):
     code = INTERRUPTED.replace("COUNT", str(count))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "done\n", done.stderr
@@ -235,7 +244,7 @@ INTERRUPTED_START = """
 import sys, threading
 import numpy as np
 from fastnn import kernels
-from fastnn.kernels import Instruction, Program, _team, divided_in_turn
+from fastnn.kernels import Instruction, Program, _mailbox, _team, divided_in_turn
 x = np.linspace(0, 1, 10_003, dtype=np.float32)
 y = np.empty_like(x)
 instructions = [Instruction("exp", (y, x))]
@@ -278,7 +287,7 @@ while stopped:
         program.run()
         assert np.array_equal(y, expected)
     team = _team.team(3)
-    assert team.size == len(team.bells) == 3
+    assert team.size == 3 and np.count_nonzero(team.mailbox[_mailbox.BELL :: _mailbox.LINE][: team.size]) == 2
     assert place > 20 or stopped
     deadline = _team.time.monotonic() + 20
     while workers() != before + 2 and _team.time.monotonic() < deadline:  # one that was not needed ends
@@ -311,7 +320,7 @@ def test_a_thread_that_cannot_be_started_leaves_a_team_that_works(monkeypatch):
             ready.run()
         assert team.size == 2
         ready.run()
-    assert team.size == len(team.bells) == 3
+    assert team.size == 3
     for found, expected in zip(outputs, results(1), strict=True):
         assert found.tobytes() == expected.tobytes()
 
@@ -320,7 +329,7 @@ def asleep(team, parts=2):
     """Wait until the team's workers sleep, also those who wake up once more, for a bell that rang for work they had found already."""
     since, deadline = time.monotonic(), time.monotonic() + 20
     while time.monotonic() - since < 0.02:
-        if not all(team.mailbox[_team.ASLEEP + worker * _team.LINE] for worker in range(1, parts)):
+        if not all(team.mailbox[_mailbox.ASLEEP + worker * _mailbox.LINE] for worker in range(1, parts)):
             since = time.monotonic()
         assert time.monotonic() < deadline, "a worker is still spinning"
         time.sleep(0.001)
@@ -373,7 +382,7 @@ NOBODY_COMES = """
 import ctypes, threading
 import numpy as np
 from fastnn import kernels
-from fastnn.kernels import KERNELS, _team
+from fastnn.kernels import KERNELS, _mailbox, _team
 from fastnn.kernels._registry import as_record
 x = np.linspace(0, 1, 100_003, dtype=np.float32)
 y, expected = np.empty_like(x), np.empty_like(x)
@@ -381,9 +390,10 @@ kernel = KERNELS["exp"]
 entry, record = kernel.entry("f4f4"), as_record(kernel.signature.encode((y, x)))
 entry(as_record(kernel.signature.encode((expected, x))), 0, 1)
 team = _team.team(2)
-bell = _team.BELL + _team.LINE
-while not team.mailbox[_team.ASLEEP + _team.LINE]:
-    pass
+bell = _mailbox.BELL + _mailbox.LINE
+deadline = _team.time.monotonic() + 20
+while not team.mailbox[_mailbox.ASLEEP + _mailbox.LINE]:
+    assert _team.time.monotonic() < deadline, "the worker does not fall asleep"
 heard, team.mailbox[bell] = team.mailbox[bell], _team._python().PyThread_allocate_lock()
 _team._python().PyThread_acquire_lock(int(team.mailbox[bell]), 1)
 for pieces in (1, 2, 5):
@@ -403,86 +413,163 @@ def test_work_in_pieces_is_done_by_the_caller_if_nobody_comes():
     assert done.stdout == "done\n", done.stderr
 
 
-def test_sleepers_are_woken_for_short_work_only_when_it_comes_again_and_again(monkeypatch):
-    team, now, woken = _team.Team(), [100.0], []
+FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)  # what compiled code calls
+
+
+_called = []  # for as long as threads may be on their way to them
+
+
+def replace(team, **functions):
+    """Have a team of a test's own call these functions of Python instead of the system's."""
+    for name, function in functions.items():
+        _called.append(function)
+        team.mailbox[getattr(_mailbox, name)] = _team._address(function)
+
+
+def test_sleepers_are_woken_for_short_work_only_when_it_comes_again_and_again():
+    team, now, woken = _team.Team(), [100 * 10**9], []
     team.grow(2)
     asleep(team)
-    monkeypatch.setattr(_team.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(team, "_make_way", lambda parts: woken.append(now[0]))
-    monkeypatch.setattr(_team, "_python", lambda: type("Library", (), {"PyThread_release_lock": staticmethod(int)}))
+
+    @FUNCTION
+    def clock(which, place, _):
+        (ctypes.c_int64 * 2).from_address(place)[:] = divmod(now[0], 10**9)
+
+    ring = FUNCTION(lambda bell, *_: woken.append(bell))
+    replace(team, CLOCK=clock, RING=ring)
 
     def works(count, seconds, pause):
-        for _ in range(count):
-            assert not team.awake(2)
-            now[0] += seconds
-            team.alone_until = now[0]
-            now[0] += pause
+        @FUNCTION
+        def work(*_):
+            now[0] += int(seconds)
 
-    works(20, 1e-5, 2 * _team.OFTEN)
+        for _ in range(count):
+            assert not team.run(_team._address(work), 0, 2, 4, _mailbox.IF_OFTEN)
+            now[0] += int(pause)
+
+    works(20, 1e4, 2 * _waking.OFTEN)
     assert not woken
-    works(2, 0.4 * _team.REPAID, _team.OFTEN / 100)
+    works(2, 0.4 * _waking.REPAID, _waking.OFTEN / 100)
     assert not woken
-    now[0] += 1
-    works(4, 0.4 * _team.REPAID, _team.OFTEN / 100)
-    assert len(woken) == 1
-    now[0] += 1
-    works(2, 10 * _team.OFTEN, 0)  # longer than was expected
+    now[0] += 10**9
+    works(4, 0.4 * _waking.REPAID, _waking.OFTEN / 100)
+    assert woken == [team.mailbox[_mailbox.BELL + _mailbox.LINE]]
+    now[0] += 10**9
+    works(2, 10 * _waking.OFTEN, 0)  # longer than was expected
     assert len(woken) == 2
 
 
-CORES = os.sched_getaffinity(0) if _team._core() >= 0 else set()
-two_cores = pytest.mark.skipif(len(CORES) < 2, reason="needs two cores and a system that tells them apart")
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_program_is_run_by_those_who_come(monkeypatch, count):
+    ready, outputs = program()
+    expected = results(1)
+    team = _team.Team()
+    monkeypatch.setattr(_team, "_team", team)
+    nothing = FUNCTION(lambda *_: None)
+    with kernels.threads(count):
+        ready.run()
+        ring = team.mailbox[_mailbox.RING]
+        for _ in range(3):
+            asleep(team, count)
+            replace(team, RING=nothing)
+            outputs[-1][:] = 0
+            ready.run(3)
+            assert all(team.mailbox[_mailbox.ASLEEP + worker * _mailbox.LINE] for worker in range(1, count))
+            for found, wanted in zip(outputs, expected, strict=True):
+                assert found.tobytes() == wanted.tobytes()
+            team.mailbox[_mailbox.RING] = ring
+            ready.run()  # with those who come after all
 
 
-@two_cores
-def test_a_sleeper_is_kept_off_one_core_at_a_time_and_knows_all_of_them():
-    sleeper, moved = _team._Sleeper(), sorted(CORES)[:2]
-    try:
-        for core in (*moved, moved[0]):
-            assert sleeper.keep_off(core)
-            assert os.sched_getaffinity(0) == CORES - {core}
-            assert {64 * i + bit for i, word in enumerate(sleeper.cores) for bit in range(64) if int(word) >> bit & 1} == CORES
-    finally:
-        os.sched_setaffinity(0, CORES)
+def test_who_comes_late_finds_what_is_left_of_a_program():
+    """A caller does all of a program's first half while nobody is there, and the others their shares of the second."""
+    come, at = threading.Event(), []
+
+    @FUNCTION
+    def first(record, part, parts):
+        at.append((threading.get_ident(), part))
+        come.set()
+
+    @FUNCTION
+    def later(record, part, parts):
+        at.append((threading.get_ident(), part))
+        time.sleep(0.05)
+
+    team = _team.Team()
+    team.grow(3)
+    asleep(team, 3)
+    table = np.array([[_team._address(f), 0, part, 3] for f in (first, later) for part in range(3)], np.int64)
+    starts, done = np.arange(7), np.zeros(4 * _mailbox.LINE, np.int64)
+    call = as_record(INTERPRET.signature.encode((table, starts, done, 1, team.address)))
+    entry = INTERPRET.entry("i8i8i8")
+    for _ in range(3):
+        asleep(team, 3)
+        at.clear()
+        assert team.run(_team._address(entry), ctypes.addressof(call), 3, _mailbox.OPEN)
+        assert sorted(part for _, part in at) == [0, 0, 1, 1, 2, 2]
+        assert len({thread for thread, _ in at}) > 1
+        assert {part for _, part in at[:3]} == {0, 1, 2}, "what comes later was begun before all was done"
+
+
+def test_programs_of_all_sizes_follow_each_other_at_once():
+    made = [(count, *program(seed)) for seed, count in enumerate((2, 4, 3, 2, 5))]
+    expected = {seed: results(1, seed) for seed in range(len(made))}
+    for n in range(60):
+        for seed, (count, ready, outputs) in enumerate(made):
+            with kernels.threads(count):
+                ready.run(1 + n % 3)
+            for found, wanted in zip(outputs, expected[seed], strict=True):
+                assert found.tobytes() == wanted.tobytes()
+
+
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+two_cores = pytest.mark.skipif(len(CORES) < 2 or not _team.Team().mailbox[_mailbox.MOVE], reason="needs two cores that can be chosen")
 
 
 @two_cores
 def test_a_worker_is_woken_on_another_core_than_its_caller_s_and_may_go_anywhere_then(monkeypatch):
     ready, _ = program()
-    team, allowed, kept = _team.Team(), os.sched_setaffinity, []
+    team, moves, here = _team.Team(), [], [0]
+    move = FUNCTION(int(team.mailbox[_mailbox.MOVE]))
+
+    @FUNCTION
+    def core(place, *_):
+        ctypes.c_int32.from_address(place).value = here[0]
+
+    @FUNCTION
+    def noted(thread, size, place):
+        words = (ctypes.c_uint64 * (size // 8)).from_address(place)
+        moves.append((thread, {64 * i + bit for i, word in enumerate(words) for bit in range(64) if word >> bit & 1}))
+        move(thread, size, place)
+
     monkeypatch.setattr(_team, "_team", team)
-    monkeypatch.setattr(_team.os, "sched_setaffinity", lambda thread, cores: (kept.append(cores), allowed(thread, cores)))
+    replace(team, CORE=core, MOVE=noted)
     with kernels.threads(2):
         ready.run()
-        for core in sorted(CORES):
+        thread = int(team.mailbox[_mailbox.THREAD + _mailbox.LINE])
+        for here[0] in [*sorted(CORES)[:2], min(CORES)]:
             asleep(team)
-            monkeypatch.setattr(_team, "_core", lambda core=core: core)
+            moves.clear()
             ready.run()
-            assert kept[-1] == CORES - {core}
-            assert os.sched_getaffinity(team._sleepers[1].thread) == CORES
-
-
-REFUSED = """
-import os
-import numpy as np
-from fastnn import kernels
-from fastnn.kernels import _team
-def refuse(*arguments):
-    raise PermissionError(1, "Operation not permitted")
-
-os.sched_setaffinity = refuse
-_team._core = lambda: min(os.sched_getaffinity(0))
-x, y = np.ones(1 << 21, np.float32), np.empty(1 << 21, np.float32)
-with kernels.threads(2):
-    kernels.exp(y, x)
-    while not _team.team(2).mailbox[_team.ASLEEP + _team.LINE]:
-        pass
-    kernels.exp(y, x)
-print("done")
-"""
+            asleep(team)
+            assert moves == [(thread, CORES - {here[0]}), (0, CORES)]
+            assert os.sched_getaffinity(thread) == CORES
 
 
 @two_cores
-def test_a_system_that_lets_nobody_choose_cores_is_no_obstacle():
-    done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout == "done\n", done.stderr
+def test_a_system_that_lets_nobody_choose_cores_is_no_obstacle(monkeypatch):
+    x = np.random.default_rng(0).standard_normal(1 << 21).astype(np.float32)
+    y, expected = np.empty_like(x), np.empty_like(x)
+    team = _team.Team()
+    monkeypatch.setattr(_team, "_team", team)
+    refuse = FUNCTION(lambda *_: None)
+    with kernels.threads(1):
+        kernels.exp(expected, x)
+    with kernels.threads(2):
+        kernels.exp(y, x)
+        for functions in ({"MOVE": refuse}, {"LOOK": refuse}):
+            asleep(team)
+            replace(team, **functions)
+            y[:] = 0
+            kernels.exp(y, x)
+            assert np.array_equal(y, expected)
