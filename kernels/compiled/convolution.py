@@ -174,7 +174,7 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     copies = 1 if alike else _copies(kws_most, dilation[1], phases[1])
     # A kernel of one place reads pixels where they are, if no register reads beyond them.
     in_place = direct and KH * KW == 1 and moves[0] * moves[1] == 1 and pad[0] + pad[1] == 0
-    in_place = in_place and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
+    in_place = in_place and W == OW and H >= OH and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
     channels_most = IG if in_place else even_parts(IG, PIXEL_BYTES // (copies * copy))
 
     # The last pixels of a single small image, which is a block for any number of workers.

@@ -75,6 +75,7 @@ GEOMETRIES = [
     square(3, 18, 30, 16, 3, pad=1),  # shifts in several blocks of rows
     square(7, 6, 12, 32, 5, pad=2),  # shifts of more places than fit into a tile
     square(2, 3, 16, 5, 1),  # pixels read where they are
+    *[Geometry(1, 4, H, W, 3, (1, 1), out=out) for H, W, out in ((4, 35, (4, 32)), (4, 31, (4, 32)), (3, 32, (5, 32)), (5, 32, (3, 32)))],
     *[Geometry(9, 3, 14, 13, 16, (rows, 5), (stride, stride)) for rows in (1, 5, 7) for stride in (1, 2)],  # windows of five columns
     Geometry(2, 50, 6, 70, 33, (2, 5)),  # the same for more channels
     Geometry(1, 2, 90, 70, 31, (5, 5), groups=1),  # and in blocks of rows
