@@ -287,7 +287,7 @@ def gelu(x: V) -> V:
         tail = in_pieces(t, GELU_PIECES) * density
     else:
         t, d, p, rest = _gaussian(x)
-        tail = _lifted_density(t, t / d * p)
+        tail = _lifted_density(t, _portion(t, d, p))
     return fma(tail, -rest, where(x < 0, 0.0, x))
 
 
@@ -313,6 +313,13 @@ def _gaussian(x: V) -> tuple[V, V, V, V]:
     t = _held(absolute(x), end)
     d = t + center
     return t, d, horner(fma(t / d, 2.0, -1.0), tail), t.like(2.0**-GAUSSIAN_LIFT)
+
+
+def _portion(t: V, d: V, p: V) -> V:
+    """t / d p; in float64 where sums of products are rounded twice, since this leaves no room for its own errors."""
+    if t.dtype is np.float64 or _host.isa().has_fma:
+        return t / d * p
+    return single(double(t) / double(d) * double(p))
 
 
 def _lifted_density(t: V, factor: V) -> V:
