@@ -2,7 +2,7 @@
 
 import math
 
-from .._columns import column_sums
+from .._columns import column_extreme, column_sums
 from .._memory import flattened
 from .._rows import MAXIMUM, MINIMUM, SUM, first, row
 from .._shares import share_both
@@ -57,16 +57,14 @@ def _minimum(x):
     return x
 
 
-@row(stores=2)
-def _update_maximum(x, best, index, r):
-    better = (x > best) | ((x != x) & (best == best))
-    return where(better, x, best), where(better, r, index)
+@column_extreme
+def _columns_maximum(x, best):
+    return (x > best) | ((x != x) & (best == best))
 
 
-@row(stores=2)
-def _update_minimum(x, best, index, r):
-    better = (x < best) | ((x != x) & (best == best))
-    return where(better, x, best), where(better, r, index)
+@column_extreme
+def _columns_minimum(x, best):
+    return (x < best) | ((x != x) & (best == best))
 
 
 @row(stores=1)
@@ -109,30 +107,26 @@ def reduce_var(team, y, mean, x, correction):
             divided(y[o, low:high], y[o, low:high], length - correction)
 
 
-def _extremum(of_row, update):
+def _extremum(of_row, of_columns):
     def kernel(team, y, index, x):
         outer, length, inner = x.shape
         start, stop, low, high = share_both(team, outer, inner)
         for o in range(start, stop):
-            best, at = y[o, low:high], index[o, low:high]
             if length == 0:
-                spread(best, math.nan)
-                at[:] = 0
+                spread(y[o, low:high], math.nan)
+                index[o, low:high] = 0
             elif inner == 1:
                 items = flattened(x)[o]
-                at[0] = _first_equal(items, of_row(items))
-                best[0] = items[at[0]]
+                index[o, 0] = _first_equal(items, of_row(items))
+                y[o, 0] = items[index[o, 0]]
             else:
-                copied(best, x[o, 0, low:high])
-                at[:] = 0
-                for r in range(1, length):
-                    update(best, at, x[o, r, low:high], best, at, r)
+                of_columns(y[o], index[o], low, high, x[o])
 
     return kernel
 
 
-reduce_max = _extremum(_maximum, _update_maximum)
-reduce_min = _extremum(_minimum, _update_minimum)
+reduce_max = _extremum(_maximum, _columns_maximum)
+reduce_min = _extremum(_minimum, _columns_minimum)
 
 
 def scatter_index(team, dx, dy, index):
