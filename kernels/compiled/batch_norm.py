@@ -63,10 +63,9 @@ def _columns_slopes(dy, x, mean):
 
 
 @inlined
-def _tile(start, stop, C):
-    """The sample, the channels from the first to behind the last, of planes that are worked on together: those from `start` on."""
-    n, low = start // C, start % C
-    return n, low, min(C, low + TILE, low + stop - start)
+def _tile(start, stop, C, n, low):
+    """The first and the last + 1 of those channels of the tile from `low` on whose planes, of sample n, are from `start` to `stop` - 1."""
+    return max(low, start - n * C), min(low + TILE, C, stop - n * C)
 
 
 @by_hand
@@ -95,22 +94,25 @@ def batch_norm(team, y, x, mean, var, weight, bias, extra, eps, epilogue):
     floor = 0.0 if epilogue in (RELU, ADD_RELU) else -math.inf
     beside = epilogue in (ADD, ADD_RELU)
     start, stop = share(team, N * C)
-    while start < stop:
-        n, low, high = _tile(start, stop, C)
-        start += high - low
-        scale = scale_of_channels(x)[: high - low]
-        _scale(scale, weight[low:high], var[low:high], eps)
-        if L == 1 and beside:
-            _affine_beside(flattened(y)[n, low:high], flattened(x)[n, low:high], flattened(extra)[n, low:high], mean[low:high], scale,
-                           bias[low:high], floor)  # fmt: skip
-        elif L == 1:
-            _affine(flattened(y)[n, low:high], flattened(x)[n, low:high], mean[low:high], scale, bias[low:high], floor)
-        else:
-            for c in range(low, high):
-                if beside:
-                    _affine_beside(y[n, c], x[n, c], extra[n, c], mean[c], scale[c - low], bias[c], floor)
-                else:
-                    _affine(y[n, c], x[n, c], mean[c], scale[c - low], bias[c], floor)
+    for tile in range(0, C, TILE):
+        scale = scale_of_channels(x)
+        _scale(scale[: min(TILE, C - tile)], weight[tile : tile + TILE], var[tile : tile + TILE], eps)
+        for n in range(start // C, -(-stop // C)):
+            low, high = _tile(start, stop, C, n, tile)
+            some = slice(low - tile, high - tile)
+            if low >= high:
+                continue
+            if L == 1 and beside:
+                _affine_beside(flattened(y)[n, low:high], flattened(x)[n, low:high], flattened(extra)[n, low:high], mean[low:high],
+                               scale[some], bias[low:high], floor)  # fmt: skip
+            elif L == 1:
+                _affine(flattened(y)[n, low:high], flattened(x)[n, low:high], mean[low:high], scale[some], bias[low:high], floor)
+            else:
+                for c in range(low, high):
+                    if beside:
+                        _affine_beside(y[n, c], x[n, c], extra[n, c], mean[c], scale[c - tile], bias[c], floor)
+                    else:
+                        _affine(y[n, c], x[n, c], mean[c], scale[c - tile], bias[c], floor)
 
 
 @by_hand
@@ -141,32 +143,34 @@ def batch_norm_weight_grad(team, dweight, dbias, dy, x, mean, var, eps):
 def batch_norm_input_grad(team, dx, dy, x, weight, mean, var, dweight, dbias, eps, count):
     N, C, L = x.shape
     start, stop = share(team, N * C)
-    while start < stop:
-        n, low, high = _tile(start, stop, C)
-        start += high - low
-        scale, shift, slope = scale_of_channels(x)[: high - low], shift_of_channels(x)[: high - low], slope_of_channels(x)[: high - low]
-        _scale(scale, weight[low:high], var[low:high], eps)
-        divided(shift, dbias[low:high], float(count))
-        _ratio(slope, dweight[low:high], var[low:high], eps, float(count))
-        if L == 1:
-            _input_slope(flattened(dx)[n, low:high], flattened(dy)[n, low:high], flattened(x)[n, low:high], mean[low:high], scale, shift,
-                         slope)  # fmt: skip
-        else:
-            for c in range(low, high):
-                _input_slope(dx[n, c], dy[n, c], x[n, c], mean[c], scale[c - low], shift[c - low], slope[c - low])
+    for tile in range(0, C, TILE):
+        scale, shift, slope = scale_of_channels(x), shift_of_channels(x), slope_of_channels(x)
+        all, size = slice(tile, tile + TILE), min(TILE, C - tile)
+        _scale(scale[:size], weight[all], var[all], eps)
+        divided(shift[:size], dbias[all], float(count))
+        _ratio(slope[:size], dweight[all], var[all], eps, float(count))
+        for n in range(start // C, -(-stop // C)):
+            low, high = _tile(start, stop, C, n, tile)
+            some = slice(low - tile, high - tile)
+            if low < high and L == 1:
+                _input_slope(flattened(dx)[n, low:high], flattened(dy)[n, low:high], flattened(x)[n, low:high], mean[low:high], scale[some],
+                             shift[some], slope[some])  # fmt: skip
+            elif low < high:
+                for c in range(low, high):
+                    _input_slope(dx[n, c], dy[n, c], x[n, c], mean[c], scale[c - tile], shift[c - tile], slope[c - tile])
 
 
 @by_hand
 def batch_norm_inference_grad(team, dx, dy, var, weight, eps):
     N, C, L = dy.shape
     start, stop = share(team, N * C)
-    while start < stop:
-        n, low, high = _tile(start, stop, C)
-        start += high - low
-        scale = scale_of_channels(dy)[: high - low]
-        _scale(scale, weight[low:high], var[low:high], eps)
-        if L == 1:
-            scaled(flattened(dx)[n, low:high], flattened(dy)[n, low:high], scale)
-        else:
-            for c in range(low, high):
-                scaled(dx[n, c], dy[n, c], scale[c - low])
+    for tile in range(0, C, TILE):
+        scale = scale_of_channels(dy)
+        _scale(scale[: min(TILE, C - tile)], weight[tile : tile + TILE], var[tile : tile + TILE], eps)
+        for n in range(start // C, -(-stop // C)):
+            low, high = _tile(start, stop, C, n, tile)
+            if low < high and L == 1:
+                scaled(flattened(dx)[n, low:high], flattened(dy)[n, low:high], scale[low - tile : high - tile])
+            elif low < high:
+                for c in range(low, high):
+                    scaled(dx[n, c], dy[n, c], scale[c - tile])
