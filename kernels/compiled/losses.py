@@ -112,15 +112,17 @@ scales = scratch(ROWS)
 def cross_entropy(team, loss, lse, x, target, weight, label_smoothing, ignore_index):
     N, C = x.shape
     start, stop = share(team, N)
-    tops_and_totals(lse[start:stop], loss[start:stop], x[start:stop])
-    log_sum(lse[start:stop], lse[start:stop], loss[start:stop])
-    for i in range(start, stop):
-        t = target[i]
-        loss[i] = 0
-        if t != ignore_index:
-            loss[i] = (1 - label_smoothing) * weight[t] * (lse[i] - x[i, t])
-            if label_smoothing != 0:
-                loss[i] += label_smoothing / C * _weighted_distance(x[i], weight, lse[i])
+    for first in range(start, stop, ROWS):
+        last = min(first + ROWS, stop)
+        tops_and_totals(lse[first:last], loss[first:last], x[first:last])
+        log_sum(lse[first:last], lse[first:last], loss[first:last])
+        for i in range(first, last):
+            t = target[i]
+            loss[i] = 0
+            if t != ignore_index:
+                loss[i] = (1 - label_smoothing) * weight[t] * (lse[i] - x[i, t])
+                if label_smoothing != 0:
+                    loss[i] += label_smoothing / C * _weighted_distance(x[i], weight, lse[i])
 
 
 @by_hand
