@@ -1,6 +1,6 @@
 """Normalisation over the rows of a matrix; variances in two passes, the second one from cache."""
 
-from .._compiler import by_hand
+from .._compiler import by_hand, inlined
 from .._each_row import each_row
 from .._rows import SUM
 from .._shares import share
@@ -56,20 +56,30 @@ def layer_norm(team, y, mean, rstd, x, weight, bias, eps):
     _layer_norm(y[start:stop], mean[start:stop], rstd[start:stop], x[start:stop], weight, bias, 1.0 / x.shape[1], eps)
 
 
+@inlined
+def _rows(p, pieces, rows, N, own):
+    """The rows of sum p; or first its portion of those that are in no sum, whose results go where its own ones come to lie."""
+    first = min(pieces * rows, N)
+    start, stop = (p * rows, (p + 1) * rows) if own else (first + (N - first) * p // pieces, first + (N - first) * (p + 1) // pieces)
+    return slice(start, min(stop, N))
+
+
 @by_hand
 def layer_norm_grad(team, dx, dweights, dbiases, dy, x, weight, mean, rstd, rows):
     first, last = share(team, len(dweights))
     for p in range(first, last):
-        i = slice(p * rows, min((p + 1) * rows, len(x)))
-        _layer_norm_grad(dx[i], dweights[p], dbiases[p], dy[i], x[i], weight, mean[i], rstd[i], 1.0 / x.shape[1])
+        for own in range(len(dweights) * rows >= len(x), 2):
+            i = _rows(p, len(dweights), rows, len(x), own)
+            _layer_norm_grad(dx[i], dweights[p], dbiases[p], dy[i], x[i], weight, mean[i], rstd[i], 1.0 / x.shape[1])
 
 
 @by_hand
 def layer_norm_grad_add(team, dx, dweights, dbiases, dy, x, extra, weight, mean, rstd, rows):
     first, last = share(team, len(dweights))
     for p in range(first, last):
-        i, inverse = slice(p * rows, min((p + 1) * rows, len(x))), 1.0 / x.shape[1]
-        _layer_norm_grad_add(dx[i], dweights[p], dbiases[p], dy[i], x[i], extra[i], weight, mean[i], rstd[i], inverse)
+        for own in range(len(dweights) * rows >= len(x), 2):
+            i, inverse = _rows(p, len(dweights), rows, len(x), own), 1.0 / x.shape[1]
+            _layer_norm_grad_add(dx[i], dweights[p], dbiases[p], dy[i], x[i], extra[i], weight, mean[i], rstd[i], inverse)
 
 
 @by_hand
@@ -82,5 +92,6 @@ def rms_norm(team, y, rstd, x, weight, eps):
 def rms_norm_grad(team, dx, dweights, dy, x, weight, rstd, rows):
     first, last = share(team, len(dweights))
     for p in range(first, last):
-        i = slice(p * rows, min((p + 1) * rows, len(x)))
-        _rms_norm_grad(dx[i], dweights[p], dy[i], x[i], weight, rstd[i], 1.0 / x.shape[1])
+        for own in range(len(dweights) * rows >= len(x), 2):
+            i = _rows(p, len(dweights), rows, len(x), own)
+            _rms_norm_grad(dx[i], dweights[p], dy[i], x[i], weight, rstd[i], 1.0 / x.shape[1])

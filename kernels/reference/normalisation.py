@@ -39,7 +39,8 @@ def layer_norm_grad(
 ) -> None:
     """dx = rstd (g - mean_j g - xhat mean_j (g xhat)), with g = dy weight and xhat = (x - mean) rstd.
 
-    dweight_j = sum_i dy_ij xhat_ij and dbias_j = sum_i dy_ij come in pieces, which add up to them: a sum for every `rows` rows.
+    dweight_j = sum_i dy_ij xhat_ij and dbias_j = sum_i dy_ij come in pieces, which add up to them: a sum for every `rows` rows, and at
+    least one where there is a row.
     """
     xhat = (x - mean[:, None]) * rstd[:, None]
     g = dy * weight
@@ -90,7 +91,7 @@ def rms_norm_grad(
 ) -> None:
     """dx = rstd (g - xhat mean_j (g xhat)), with g = dy weight and xhat = x rstd.
 
-    dweight_j = sum_i dy_ij xhat_ij comes in pieces, which add up to it: a sum for every `rows` rows.
+    dweight_j = sum_i dy_ij xhat_ij comes in pieces, which add up to it: a sum for every `rows` rows, and at least one where there is a row.
     """
     xhat = x * rstd[:, None]
     g = dy * weight

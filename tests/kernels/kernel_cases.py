@@ -126,11 +126,11 @@ def count(rng, shape, sizes):
 
 
 def labels(rng, shape, sizes):
-    return np.where(rng.uniform(size=shape) < 0.2, IGNORED, rng.integers(0, sizes["C"], shape))
+    return np.where(rng.uniform(size=shape) < 0.2, IGNORED, rng.integers(0, sizes["C"], shape)) if sizes["C"] else np.full(shape, IGNORED)
 
 
 def below(dimension):
-    return lambda rng, shape, sizes: rng.integers(0, sizes[dimension], shape)
+    return lambda rng, shape, sizes: rng.integers(0, max(sizes[dimension], 1), shape)
 
 
 def pixel(rng, shape, sizes):
@@ -224,12 +224,12 @@ def reads_outputs(kernel):
 class Case:
     """One call of a kernel: its operands, each inside a larger array so that stray writes are found."""
 
-    def __init__(self, kernel, dtypes, seed, layout="contiguous", shape=None, broadcast=False):
+    def __init__(self, kernel, dtypes, seed, layout="contiguous", shape=None, broadcast=False, empty=()):
         self.kernel = kernel
         rng = np.random.default_rng(seed)
         signature = kernel.signature
         codes = iter(dtypes[i : i + 2] for i in range(0, len(dtypes), 2))
-        sizes = _sizes(kernel, seed, rng)
+        sizes = _sizes(kernel, seed, rng, empty)
         self.operands, self.bases = [], []
         for i, (name, parameter) in enumerate(signature.parameters.items()):
             if isinstance(parameter, Number):
@@ -281,14 +281,14 @@ class Case:
         return results
 
 
-def _sizes(kernel, seed, rng):
-    """A size for each named dimension: seed 0 makes them 1, seed 1 makes them 0 where that has a meaning."""
+def _sizes(kernel, seed, rng, none=()):
+    """A size for each named dimension: seed 0 makes them 1, seed 1 makes them 0 where that has a meaning, and those of `none` are 0."""
     arrays = [p for p in kernel.signature.kinds if not isinstance(p, Number)]
     choices = SIZES if max(len(p.dims) for p in arrays) < 4 else SMALL_SIZES
     sizes = {}
     for d in dict.fromkeys(itertools.chain(*[p.dims for p in arrays])):
         empty = seed == 1 and d in EMPTY_DIMENSIONS and kernel.name not in NEED_DATA
-        sizes[d] = int(d) if d.isdigit() else 1 if seed == 0 else 0 if empty else int(rng.choice(choices))
+        sizes[d] = int(d) if d.isdigit() else 1 if seed == 0 else 0 if empty or d in none else int(rng.choice(choices))
     parameters = kernel.signature.parameters
     if "P" in sizes and "rows" in parameters:  # a sum for so many rows each
         sizes["P"] = -(-sizes["N"] // NUMBERS["rows"])

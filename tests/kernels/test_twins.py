@@ -7,9 +7,10 @@ import pkgutil
 import numpy as np
 import pytest
 from calls import in_parts
-from fastnn.kernels import KERNELS
+from fastnn.kernels import KERNELS, _columns, _loader, _registry
 from fastnn.kernels import compiled as compiled_families
 from fastnn.kernels._nest import Formula
+from fastnn.kernels._signature import Number
 from fastnn.kernels.reference import FAMILIES
 from kernel_cases import LAYOUTS, SHAPES, Case, compiled, reads_outputs, variants
 
@@ -22,6 +23,15 @@ BOUND = {"f4": 2.0**-21, "f8": 1e-12}
 ELEMENTWISE = [v for v in variants() if KERNELS[v[0]].signature.nested]
 STRUCTURED = [v for v in variants() if not KERNELS[v[0]].signature.nested]
 LEAD = {"f4": np.float32, "f8": np.float64}
+ROW_FAMILIES = ("softmax", "losses", "normalisation", "batch_norm", "reductions")
+# Row kernels, and the sizes that may be 0. An index into nothing points nowhere, and some sum there must be.
+EMPTY = [
+    (name, dtypes, dimension)
+    for name, dtypes in STRUCTURED
+    if KERNELS[name].family in ROW_FAMILIES
+    for dimension in sorted({d for k in KERNELS[name].signature.kinds if not isinstance(k, Number) for d in k.dims})
+    if (name, dimension) != ("scatter_index", "R") and dimension != "P"
+]
 
 
 def assert_close(kernel, got, wanted):
@@ -54,6 +64,25 @@ def test_elementwise_kernels_equal_their_twins(name, dtypes):
 def test_structured_kernels_equal_their_twins(name, dtypes):
     for seed in range(12):
         check(Case(KERNELS[name], dtypes, seed, LAYOUTS[seed % 4]), dtypes)
+
+
+@pytest.mark.parametrize(("name", "dtypes", "dimension"), EMPTY)
+def test_row_kernels_write_what_their_twins_write_where_a_dimension_is_empty(name, dtypes, dimension):
+    case = Case(KERNELS[name], dtypes, seed=4, empty=(dimension,))
+    for parts in (1, 3):
+        for y, wanted in zip(case.run(dtypes, parts), case.reference(), strict=True):
+            np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "dtypes"), [v for v in STRUCTURED if KERNELS[v[0]].family == "normalisation" and "grad" in v[0]])
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_rows_that_belong_to_no_sum_get_their_gradients_as_well(name, dtypes, rows):
+    case = Case(KERNELS[name], dtypes, seed=4)
+    case.operands[-1] = rows
+    assert rows * len(case.operands[1]) < len(case.operands[0])
+    assert_close(case.kernel, case.run(dtypes), case.reference())
+    for y, again in zip(case.run(dtypes), case.run(dtypes, parts=3), strict=True):
+        assert y.tobytes() == again.tobytes()
 
 
 @pytest.mark.parametrize(("name", "dtypes"), [v for v in ELEMENTWISE if not reads_outputs(KERNELS[v[0]])])
@@ -152,6 +181,20 @@ def test_results_that_go_past_the_caches_arrive(offset):
     np.testing.assert_array_equal(misaligned, -x)
     kernels.negative(x, x)
     np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("name", ["reduce_max", "reduce_min"])
+def test_extremes_are_found_in_more_rows_than_are_counted_at_a_time(name, monkeypatch):
+    kernel, symbol, dtypes = KERNELS[name], f"few_counted_{name}", "f4i8f4"
+    monkeypatch.setattr(_columns, "COUNTED", 5)
+    entry = _registry.ENTRY(_loader.load(symbol, kernel._compile(symbol, dtypes)))
+    x = np.random.default_rng(0).integers(0, 9, (2, 23, 37)).astype(np.float32)
+    x[1, [7, 20], 30:] = np.nan
+    found, wanted = ([np.full((2, 37), 7, np.float32), np.full((2, 37), 7)] for _ in range(2))
+    entry(np.array(kernel.signature.encode((*found, x)), np.int64).ctypes.data, 0, 1)
+    kernel.twin(*wanted, x)
+    for y, right in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(y, right)
 
 
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
