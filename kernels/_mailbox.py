@@ -27,6 +27,7 @@ RING, WAIT, CLOCK, WHICH, CORE, LOOK, MOVE = range(6 * LINE, 6 * LINE + 7)
 
 # Of each worker: whether it sleeps, its bell (a lock of Python's), the number of its thread, whether it was moved to be woken.
 ASLEEP = 7 * LINE
+AWAKE, SLEEPING, RUNG = 0, 1, 2  # who is sleeping is rung for once, and is awake when the bell has been heard
 BELL, THREAD, MOVED = ASLEEP + 1, ASLEEP + 2, ASLEEP + 3
 MOST_THREADS = 255
 # Two sets of cores for each worker: where it may run, and where it is to wake up.

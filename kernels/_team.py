@@ -37,6 +37,7 @@ from ._mailbox import (
     MOVE,
     RING,
     SHARED,
+    SLEEPING,
     THREAD,
     WAIT,
     WHICH,
@@ -77,7 +78,7 @@ class Team:
         self.size = 1
         self.mailbox = np.zeros(WORDS, np.int64)
         self.address: int = self.mailbox.ctypes.data
-        self.mailbox[ASLEEP : ASLEEP + MOST_THREADS * LINE : LINE] = 1
+        self.mailbox[ASLEEP : ASLEEP + MOST_THREADS * LINE : LINE] = SLEEPING
         self.mailbox[DOORS] = CLOSED
         self.mailbox[RING] = _address(_python().PyThread_release_lock)
         self.mailbox[WAIT] = _address(_python().PyThread_acquire_lock)

@@ -2,9 +2,30 @@
 
 from .._calls import give_way, invoke
 from .._compiler import subroutine
-from .._mailbox import ASLEEP, AWAY, BELL, CLOCK, CORE, HOME, LAST, LINE, LOOK, MOVE, MOVED, RING, SET, SINCE, THREAD, WAIT, WHICH
+from .._mailbox import (
+    ASLEEP,
+    AWAKE,
+    AWAY,
+    BELL,
+    CLOCK,
+    CORE,
+    HOME,
+    LAST,
+    LINE,
+    LOOK,
+    MOVE,
+    MOVED,
+    RING,
+    RUNG,
+    SET,
+    SINCE,
+    SLEEPING,
+    THREAD,
+    WAIT,
+    WHICH,
+)
 from .._memory import address, scratch
-from .._simd import atomic_load, atomic_store, pause
+from .._simd import atomic_load, atomic_replace, atomic_store, pause
 
 SPINS_BEFORE_PAUSE = 100  # a fraction of a microsecond: workers that share their work well are never further apart
 SPINS_BEFORE_YIELD = 400  # a few microseconds: longer waits mean that the other thread has no core
@@ -16,10 +37,10 @@ _place = scratch(SET)  # for what the system answers
 
 @subroutine
 def sleepers(mailbox, parts):
-    """How many of the first `parts` workers are asleep."""
+    """How many of the first `parts` workers are asleep, or have not heard their bell yet."""
     count = 0
     for worker in range(1, parts):
-        count += atomic_load(mailbox, ASLEEP + worker * LINE)
+        count += atomic_load(mailbox, ASLEEP + worker * LINE) != AWAKE
     return count
 
 
@@ -29,17 +50,26 @@ def sleep(mailbox, worker):
     invoke(mailbox[WAIT], mailbox[BELL + worker * LINE], 1, 0)
     if mailbox[MOVED + worker * LINE] != 0:
         invoke(mailbox[MOVE], 0, 8 * SET, address(mailbox) + 8 * (HOME + 2 * SET * worker))
+    atomic_store(mailbox, ASLEEP + worker * LINE, AWAKE)
+
+
+@subroutine
+def stay_awake(mailbox, worker):
+    """Do not sleep after all; a bell that has rung for that is heard all the same, since nobody may ring it twice."""
+    if not atomic_replace(mailbox, ASLEEP + worker * LINE, SLEEPING, AWAKE):
+        sleep(mailbox, worker)
 
 
 @subroutine
 def wake(mailbox, parts):
-    """Ring for those who are asleep.
+    """Ring for those who are asleep, once: Python ends a process that releases a lock that nobody holds, from 3.15 on.
 
     A thread is often woken on the core of the one that wakes it, who works on there: it would come when the work is done.
     """
     core = -1
     for worker in range(1, parts):
-        if atomic_load(mailbox, ASLEEP + worker * LINE) != 0:
+        asleep = ASLEEP + worker * LINE
+        if atomic_load(mailbox, asleep) == SLEEPING and atomic_replace(mailbox, asleep, SLEEPING, RUNG):
             if mailbox[MOVE] != 0:
                 core = _core(mailbox) if core < 0 else core
                 _keep_off(mailbox, worker, core)

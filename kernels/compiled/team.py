@@ -24,13 +24,14 @@ from .._mailbox import (
     RECORD,
     ROOM,
     SHARED,
+    SLEEPING,
     TAKEN_BITS,
     TAKEN_MASK,
     TICKET,
 )
 from .._memory import poke
 from .._simd import atomic_add, atomic_load, atomic_store, pause
-from ._waking import SPINS_BEFORE_YIELD, clock, come_often, sleep, sleepers, wait_longer, wake
+from ._waking import SPINS_BEFORE_YIELD, clock, come_often, sleep, sleepers, stay_awake, wait_longer, wake
 
 SPINS_BEFORE_SLEEP = 4_000
 
@@ -130,10 +131,9 @@ def _visit(mailbox, worker):
 
 def serve(team, mailbox, worker):
     """Worker number `worker` does what is posted, and sleeps when nothing has come for a while; it never returns."""
-    asleep = ASLEEP + worker * LINE
     last = np.int64(0)
     spins = 0
-    atomic_store(mailbox, asleep, 0)
+    stay_awake(mailbox, worker)
     while True:
         ticket = atomic_load(mailbox, TICKET)
         if ticket != last:
@@ -154,8 +154,9 @@ def serve(team, mailbox, worker):
             give_way()
         if spins > SPINS_BEFORE_SLEEP:
             # Announce the sleep first and look at the ticket once more: whoever posts does it in the other order.
-            atomic_store(mailbox, asleep, 1)
+            atomic_store(mailbox, ASLEEP + worker * LINE, SLEEPING)
             if atomic_load(mailbox, TICKET) == last:
                 sleep(mailbox, worker)
-            atomic_store(mailbox, asleep, 0)
+            else:
+                stay_awake(mailbox, worker)
             spins = 0

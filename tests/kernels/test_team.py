@@ -217,6 +217,8 @@ with kernels.threads(COUNT):
     place, stopped = 0, True
     while stopped:
         place, stopped = place + 1, False
+        sys.settrace(interrupted(0))
+        program.run()  # from Python 3.12 on, opcodes are traced in code that an earlier call has asked for it, until an exception ends that
         y[:] = 0
         sys.settrace(interrupted(place))
         try:
@@ -325,11 +327,16 @@ def test_a_thread_that_cannot_be_started_leaves_a_team_that_works(monkeypatch):
         assert found.tobytes() == expected.tobytes()
 
 
+def states(team, parts=2):
+    """Whether each worker sleeps, as a part of the mailbox."""
+    return team.mailbox[_mailbox.ASLEEP + _mailbox.LINE : _mailbox.ASLEEP + parts * _mailbox.LINE : _mailbox.LINE]
+
+
 def asleep(team, parts=2):
-    """Wait until the team's workers sleep, also those who wake up once more, for a bell that rang for work they had found already."""
+    """Wait until the team's workers sleep."""
     since, deadline = time.monotonic(), time.monotonic() + 20
     while time.monotonic() - since < 0.02:
-        if not all(team.mailbox[_mailbox.ASLEEP + worker * _mailbox.LINE] for worker in range(1, parts)):
+        if any(states(team, parts) != _mailbox.SLEEPING):
             since = time.monotonic()
         assert time.monotonic() < deadline, "a worker is still spinning"
         time.sleep(0.001)
@@ -340,7 +347,7 @@ def test_an_idle_team_sleeps():
     results(2)
     asleep(_team.team(2))
 
-    def states():
+    def seen():
         found = []
         for thread in threading.enumerate():
             if thread.name.startswith("fastnn-"):
@@ -349,8 +356,8 @@ def test_an_idle_team_sleeps():
         return found
 
     deadline = time.monotonic() + 20
-    while set(states()) != {"S"}:
-        assert time.monotonic() < deadline, states()
+    while set(seen()) != {"S"}:
+        assert time.monotonic() < deadline, seen()
         time.sleep(0.001)
 
 
@@ -392,7 +399,9 @@ entry(as_record(kernel.signature.encode((expected, x))), 0, 1)
 team = _team.team(2)
 bell = _mailbox.BELL + _mailbox.LINE
 deadline = _team.time.monotonic() + 20
-while not team.mailbox[_mailbox.ASLEEP + _mailbox.LINE]:
+assert team.run(_team._address(entry), ctypes.addressof(record), 2)
+asleep = _mailbox.ASLEEP + _mailbox.LINE
+while team.mailbox[asleep] != _mailbox.SLEEPING:
     assert _team.time.monotonic() < deadline, "the worker does not fall asleep"
 heard, team.mailbox[bell] = team.mailbox[bell], _team._python().PyThread_allocate_lock()
 _team._python().PyThread_acquire_lock(int(team.mailbox[bell]), 1)
@@ -400,7 +409,7 @@ for pieces in (1, 2, 5):
     y[:] = 0
     assert team.run(_team._address(entry), ctypes.addressof(record), 2, pieces)
     assert np.array_equal(y, expected)
-team.mailbox[bell] = heard
+team.mailbox[bell], team.mailbox[asleep] = heard, _mailbox.SLEEPING
 y[:] = 0
 assert team.run(_team._address(entry), ctypes.addressof(record), 2)  # who comes late finds this, and nothing left of the others
 assert np.array_equal(y, expected)
@@ -435,7 +444,11 @@ def test_sleepers_are_woken_for_short_work_only_when_it_comes_again_and_again():
     def clock(which, place, _):
         (ctypes.c_int64 * 2).from_address(place)[:] = divmod(now[0], 10**9)
 
-    ring = FUNCTION(lambda bell, *_: woken.append(bell))
+    @FUNCTION
+    def ring(bell, *_):
+        woken.append(bell)
+        states(team)[:] = _mailbox.SLEEPING  # not a very good bell
+
     replace(team, CLOCK=clock, RING=ring)
 
     def works(count, seconds, pause):
@@ -459,6 +472,20 @@ def test_sleepers_are_woken_for_short_work_only_when_it_comes_again_and_again():
     assert len(woken) == 2
 
 
+def test_a_bell_is_rung_once_however_much_work_comes_before_it_is_heard():
+    team, rung, heard = _team.Team(), [], threading.Semaphore(0)
+    replace(team, RING=FUNCTION(lambda bell, *_: rung.append(bell)), WAIT=FUNCTION(lambda *_: heard.acquire()))
+    team.grow(2)
+    work = FUNCTION(lambda *_: None)
+    for times in (1, 2):
+        asleep(team)
+        for _ in range(3):
+            assert team.run(_team._address(work), 0, 2, 4)
+            assert states(team) == [_mailbox.RUNG]
+        assert rung == [team.mailbox[_mailbox.BELL + _mailbox.LINE]] * times
+        heard.release()
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_a_program_is_run_by_those_who_come(monkeypatch, count):
     ready, outputs = program()
@@ -474,7 +501,8 @@ def test_a_program_is_run_by_those_who_come(monkeypatch, count):
             replace(team, RING=nothing)
             outputs[-1][:] = 0
             ready.run(3)
-            assert all(team.mailbox[_mailbox.ASLEEP + worker * _mailbox.LINE] for worker in range(1, count))
+            assert all(states(team, count) == _mailbox.RUNG)
+            states(team, count)[:] = _mailbox.SLEEPING  # they have not heard it
             for found, wanted in zip(outputs, expected, strict=True):
                 assert found.tobytes() == wanted.tobytes()
             team.mailbox[_mailbox.RING] = ring
