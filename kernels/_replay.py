@@ -45,7 +45,8 @@ IF_AWAKE = 2  # work that is shared among threads that are awake, and does not r
 # The words of a cell: what a call has come to; how many threads large work is for, and the mailbox of their team; the record.
 OUTCOME, THREADS, MAILBOX, CELL = range(4)
 INTO_RECORD = 8 * CELL  # bytes
-PLANS = 4  # how many patterns of one function are known at a time
+PLANS = 16  # how many patterns of one function are known at a time
+SELDOM = 16  # of unknown calls one is learned, once as many patterns are known: to learn takes longer than to check
 
 HEAD = object.__basicsize__
 ITEMS = tuple.__basicsize__  # where a tuple's items begin
@@ -106,7 +107,7 @@ class Replay:
         self._short_block, self._short_cell = np.zeros(0, np.int64), np.zeros(CELL + MOST_WORDS, np.int64)
         self._table = np.zeros((PLANS, PLAN), np.int64)
         self._known: _Known | None = None
-        self._learned = 0
+        self._learned = self._missed = 0
 
     def __call__(self, operands: tuple[Any, ...]) -> bool:
         """Run the kernel if a plan fits these operands; False if none does, and nothing has been done then."""
@@ -138,7 +139,7 @@ class Replay:
         origins: Sequence[int] | None = None,
         apart: Sequence[int] = (),
     ) -> None:
-        """Remember a call whose operands have been checked, if it can be recognised again.
+        """Remember a call whose operands have been checked, if it can be recognised again: one call of many, where many are not known.
 
         Parameters
         ----------
@@ -151,9 +152,10 @@ class Replay:
         apart
             Which operands must share no memory with the first, if that is not what the kernel's signature says.
         """
-        given = operands if given is None else given
-        if not readable():
+        self._missed += 1
+        if not readable() or (self._learned >= PLANS and self._missed % SELDOM):
             return
+        given = operands if given is None else given
         pairs = [(0, j, False) for j in apart] or kernel.signature.pairs(given)
         plan = _plan(operands, kernel, given, kernel.signature.arrays if origins is None else origins, pairs)
         if plan is None:

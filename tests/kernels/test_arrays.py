@@ -48,6 +48,25 @@ def test_more_patterns_in_turns_than_are_remembered(rng):
             assert right(out, a, b)
 
 
+def test_of_more_patterns_than_are_remembered_most_stay_known_and_few_are_learned(monkeypatch):
+    learned, known, plan = [], 0, _replay._plan
+    monkeypatch.setattr(_replay, "_plan", lambda *call: (learned.append(1), plan(*call))[1])
+    replay = _replay.Replay()
+    operands = [(np.empty(n), np.full(n, 4.0)) for n in range(1, _replay.PLANS + 5)]
+    rounds = 32
+    for _ in range(rounds):
+        for y, x in operands:
+            if replay((y, x)):
+                known += 1
+                assert (y == 2).all()
+                y[:] = 0
+            else:
+                replay.learn((y, x), kernels.KERNELS["sqrt"], large=False)
+    calls = rounds * len(operands)
+    assert known > calls / 2
+    assert len(learned) <= _replay.PLANS + (calls - known) / _replay.SELDOM
+
+
 def test_the_same_array_twice_is_no_pattern_for_two_arrays(rng):
     a, b = rng.standard_normal((2, 4, 4)).astype(np.float32)
     out = np.empty((4, 4), np.float32)
