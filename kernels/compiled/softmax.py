@@ -15,10 +15,13 @@ from .._simd import V, bits, fma, from_bits, where
 def exp_nonpositive(x: V) -> V:
     """e^x for x <= 0 at half the price of the general one: results below the smallest normal number are 0."""
     form = _math.FORMATS[x.dtype]
+    magic = form.magic
     if _simd.has_tables(x):
         x = where(x < form.exp_range[0], form.exp_range[0], x)
-    shifted = fma(x, 1 / math.log(2.0), form.magic)
-    n = shifted - form.magic
+    else:
+        magic += form.bias
+    shifted = fma(x, 1 / math.log(2.0), magic)
+    n = shifted - magic
     r = fma(n, -math.log(2.0), x)
     if form.mantissa > 23:  # float32: rounding ln 2 costs less than 2 ULP at the far end, where results vanish beside e^0
         high, low = form.ln2
@@ -26,7 +29,7 @@ def exp_nonpositive(x: V) -> V:
     p = horner(r, (*form.expm1_tail, 1.0, 1.0))
     if _simd.has_tables(x):
         return _simd.scaled(p, n)
-    return where(x < (1 - form.bias) * math.log(2.0), 0.0, from_bits(bits(p) + (bits(shifted) << form.mantissa)))
+    return where(x < (1 - form.bias) * math.log(2.0), 0.0, p * from_bits(bits(shifted) << form.mantissa))
 
 
 @row(folds=(SUM,))

@@ -92,12 +92,14 @@ def test_a_logit_of_minus_infinity_has_no_probability_and_no_gradient(dtype):
     np.testing.assert_allclose(dx, [[0.25, 0, -0.75, 0, 0.25, 0.25, 0, 0, 0]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("payload", [0, 1, 0x7A2])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("place", [0, 7, 31, 40])
-def test_nan_reaches_the_whole_row_and_no_other(place):
-    x = np.random.default_rng(0).standard_normal((3, 41))
+def test_nan_reaches_the_whole_row_and_no_other_whatever_its_bits(place, dtype, payload):
+    x = np.random.default_rng(0).standard_normal((3, 41)).astype(dtype)
     x[1, place] = np.nan
-    for kernel in (softmax, log_softmax):
-        y = kernel(x)
+    x.view(f"u{x.itemsize}")[1, place] |= payload
+    for y in (softmax(x), log_softmax(x), cross_entropy(x, np.zeros(3, np.int64))[0]):
         assert np.isnan(y[1]).all()
         assert np.isfinite(y[[0, 2]]).all()
 
