@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..errors import ArgumentError, DTypeError
 
 
@@ -49,7 +51,7 @@ def check(optimizer: str, group: Mapping[str, Any]) -> None:
             continue
         message = f"{optimizer}: {name} must be {constraint.wanted}, got {group[name]!r}"
         try:
-            holds = constraint.holds(group[name])
+            holds = np.size(group[name]) > 0 and constraint.holds(group[name])  # before NumPy 2.2 an empty array was false, with a warning
         except (TypeError, ValueError):  # arrays have no truth value
             raise DTypeError(message) from None
         if not holds:
