@@ -116,11 +116,12 @@ def _spread_rows(typingctx: Any, target: Any, target_plane: Any, target_row: Any
 
 
 @intrinsic
-def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: Any, count: Any, extra: Any, floor: Any) -> Any:
+def _settle_rows(typingctx: Any, target: Any, target_row: Any, step: Any, source: Any, source_row: Any, other: Any, rows: Any, count: Any,
+                 extra: Any, floor: Any) -> Any:  # fmt: skip
     item = LLVM_ITEMS[floor]
 
     def emit(context: Any, b: ir.IRBuilder, sig: Any, values: Any) -> ir.Value:
-        target, step, source, other, count, extra, floor = values
+        target, target_row, step, source, source_row, other, rows, count, extra, floor = values
         mover = _Mover(b, item)
 
         def finish(place: ir.Value, value: ir.Value, mask: ir.Value | None) -> None:
@@ -128,7 +129,7 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
             low = V(b, splat(b, floor, lanes))
             before = b.block
             with b.if_then(b.icmp_signed("!=", extra, I64(0))):
-                beside = mover.offset(extra, place)
+                beside = b.add(extra, place)
                 more = b.fadd(value, b.load(mover.at(beside, item)) if lanes == 1 else mover.load(beside, mask))
                 after = b.block
             total = b.phi(value.type)
@@ -136,16 +137,27 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
             total.add_incoming(more, after)
             result = where(low > V(b, total), low, V(b, total)).value
             if lanes == 1:
-                b.store(result, mover.at(mover.offset(target, place), item))
+                b.store(result, mover.at(b.add(target, place), item))
             else:
-                mover.store(result, mover.offset(target, place), mask)
+                mover.store(result, b.add(target, place), mask)
+
+        def each_row(read: Callable[[ir.Value], ir.Value], column: ir.Value, mask: ir.Value | None) -> None:
+            """`finish` what is read so many bytes behind the beginning of the source, in every row, from a column of the target on."""
+            with cgutils.for_range(b, rows, intp=I64) as row:
+                place = b.add(mover.offset(I64(0), column), b.mul(row.index, target_row))
+                finish(place, read(b.mul(row.index, source_row)), mask)
 
         def plain(j: ir.Value, mask: ir.Value | None) -> None:
-            finish(j, mover.load(mover.offset(source, j), mask), mask)
+            each_row(lambda shift: mover.load(b.add(mover.offset(source, j), shift), mask), j, mask)
 
         def paired(j: ir.Value, mask: ir.Value | None) -> None:
-            even, odd = (V(b, mover.load(mover.offset(at, b.sdiv(j, I64(2))), None)) for at in (source, other))
-            finish(j, shuffle(even, odd, [k // 2 + k % 2 * mover.lanes for k in range(mover.lanes)]).value, mask)
+            order = [k // 2 + k % 2 * mover.lanes for k in range(mover.lanes)]
+
+            def read(shift: ir.Value) -> ir.Value:
+                places = [b.add(mover.offset(at, b.sdiv(j, I64(2))), shift) for at in (source, other)]
+                return shuffle(*[V(b, mover.load(place)) for place in places], order).value
+
+            each_row(read, j, mask)
 
         with b.if_else(b.icmp_signed("!=", other, I64(0))) as (two, one):
             with two:
@@ -154,10 +166,11 @@ def _settle_pixels(typingctx: Any, target: Any, step: Any, source: Any, other: A
                 with near:
                     mover.over(count, plain)
                 with far, cgutils.for_range(b, count, intp=I64) as turn:
-                    finish(b.mul(turn.index, step), b.load(mover.at(mover.offset(source, turn.index), item)), None)
+                    at = mover.offset(source, turn.index)
+                    each_row(lambda shift: b.load(mover.at(b.add(at, shift), item)), b.mul(turn.index, step), None)
         return context.get_dummy_value()
 
-    return signature(types.none, *[types.int64] * 6, floor), emit
+    return signature(types.none, *[types.int64] * 9, floor), emit
 
 
 @intrinsic
@@ -214,12 +227,13 @@ def spread_rows(target, target_plane, target_row, planes, rows, cols, source, he
 
 
 @subroutine
-def settle_pixels(target, step, source, other, count, extra, floor):
-    """target[j step] = max(floor, source[j] + extra[j step]) for j < count; extra is none where its address is 0.
+def settle_rows(target, target_row, step, source, source_row, other, rows, count, extra, floor):
+    """target[r, j step] = max(floor, source[r, j] + extra[r, j step]) for r < rows, j < count; extra is none where its address is 0.
 
-    With `other`, the address of the odd items where source has only the even ones, target[j] = max(floor, (source, other)[j % 2][j // 2]).
+    With `other`, the address of the odd items where source has only the even ones, (source, other)[j % 2][r, j // 2] takes the place of
+    source[r, j]. Rows of target and extra lie `target_row` bytes apart, those of source and other `source_row`.
     """
-    _settle_pixels(target, step, source, other, count, extra, floor)
+    _settle_rows(target, target_row, step, source, source_row, other, rows, count, extra, floor)
 
 
 @subroutine

@@ -3,7 +3,7 @@
 from .._blocks import ceil_div
 from .._compiler import subroutine
 from .._memory import address, peek, poke
-from .._pixels import settle_pixels
+from .._pixels import settle_rows
 from .._shares import share
 from .._spans import fill_table, gather_span, plane_dot
 from ._runs import PIXELS, RUN, TAPS, cut_into_runs, pixel_runs, tap_table
@@ -67,7 +67,7 @@ def depthwise(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     plane_bytes = OH * OW * item
     for plane in range(start, stop if extra_at != 0 or floor == 0 else start):
         at, shift = address(out) + plane * plane_bytes, plane * plane_bytes
-        settle_pixels(at, 1, at, 0, OH * OW, extra_at + shift if extra_at != 0 else 0 * shift, floor)
+        settle_rows(at, 0, 1, at, 0, 0, 1, OH * OW, extra_at + shift if extra_at != 0 else 0 * shift, floor)
 
 
 @subroutine

@@ -14,6 +14,7 @@ from .._pixels import spread_rows
 
 VECTOR = _host.isa().vector_bytes
 ROW = NV * VECTOR  # bytes of a row of a tile
+PLANE_BYTES = _host.cache_bytes(1) // 3  # of the channels whose copies are made one after the other
 PIXEL_BYTES = min(_host.cache_bytes(2) // 2, 512 << 10)
 
 pixel_rows = stack_buffer(PIXEL_BYTES + ROW)  # the last register reads beyond the pixels
@@ -33,21 +34,23 @@ def shift_of(tap, stride, pad, dilation, backwards):
 def spread(pixels, steps, source, item, H, W, IC, images, channels, row, rows, left, cols, kw, kws, moves, classes, along, backwards, like):
     """Fill the working memory at `pixels` for rows x cols pixels of some images and channels, and the kernel's columns kw, kw + 1, ...
 
-    steps: bytes from one channel, copy, image and row of working memory to the
-    next. source: address of the first plane (H, W); an image has IC of them. row: the source's first row; left: the first pixel's column.
-    along: stride, pad and dilation.
+    steps: bytes from one channel, copy, image and row of working memory to the next. source: address of the first plane (H, W); an image
+    has IC of them. row: the source's first row; left: the first pixel's column. along: stride, pad and dilation.
     """
     plane, copy, image_step, pitch = steps
+    together = max(1, PLANE_BYTES // max(1, H * W * item))
     for n in range(images):
-        target, image, before = pixels + n * image_step - copy, source + n * IC * H * W * item, 0 * kw
-        for k in range(kw, kw + kws):
-            col = left * moves[1] + shift_of(k, along[0], along[1], along[2], backwards)[0]
-            if k == kw or col != before:
-                target += copy
-                before = col
-                for q in range(classes):
-                    to = target + q * rows * pitch
-                    spread_rows(to, plane, pitch, channels, rows, cols, image, H, W, row + q, moves[0], col, moves[1], like)
+        for channel in range(0, channels, together):
+            few, from_at = min(together, channels - channel), source + (n * IC + channel) * H * W * item
+            target, before = pixels + n * image_step + channel * plane - copy, 0 * kw
+            for k in range(kw, kw + kws):
+                col = left * moves[1] + shift_of(k, along[0], along[1], along[2], backwards)[0]
+                if k == kw or col != before:
+                    target += copy
+                    before = col
+                    for q in range(classes):
+                        to = target + q * rows * pitch
+                        spread_rows(to, plane, pitch, few, rows, cols, from_at, H, W, row + q, moves[0], col, moves[1], like)
 
 
 @subroutine

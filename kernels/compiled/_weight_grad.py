@@ -86,7 +86,8 @@ def weight_grad(team, dweight, dy, x, stride, pad, dilation, groups):
         khs, kws, channels, outs = min(khs_most, KH - kh), min(kws_most, KW - kw), min(channels_most, IG - channel), min(outs_most, OG - o)
         places, whole = khs * kws, khs == KH and kws == KW
         # Taps that lie side by side in the weight form a run; there is one for each channel and row of the kernel, or one for all.
-        run, runs = (channels * places, 1) if whole else (kws, channels * khs)
+        merged = not by_pixels and 2 * channels <= MOST_ROWS  # columns of the kernel make tiles higher that would be too low
+        run, runs = (channels * places, 1) if whole and not merged else (kws, channels * khs)
         entries = ceil_div(run, TAPS_AT_ONCE) * TAPS_AT_ONCE
         out_channel = group * OG + o
         result = address(dweight) + ((out_channel * IG + channel) * KH * KW + kh * KW + kw) * item
@@ -136,17 +137,19 @@ def weight_grad(team, dweight, dy, x, stride, pad, dilation, groups):
                         wide = min(NR, outs - p)
                         for n in range(images):
                             transpose(panel + n * area * ROW, ROW, dy_at + n * dy_image + p * dy_row, dy_row, area, wide, zero)
-                        for place in range(places):
-                            row = _row_of(place // kws, rows_all, stride[0], dilation[0])
-                            from_at = pixels + place % kws * copy + row * pitch
+                        tall, between, to_row = (channels * kws, copy, ROW) if merged else (channels, plane, places * ROW)
+                        for place in range(khs if merged else places):
+                            row = _row_of(place if merged else place // kws, rows_all, stride[0], dilation[0])
+                            from_at = pixels + (0 * copy if merged else place % kws * copy) + row * pitch
+                            to = sums + (p // NR * channels * places + (place * tall if merged else place)) * ROW
                             c = 0
-                            while c < channels:
-                                height = (channels - c - 1) // ceil_div(channels - c, MOST_ROWS) + 1
-                                to = sums + ((p // NR * channels + c) * places + place) * ROW
-                                tap_tile(to, places * ROW, VECTOR, from_at + c * plane, plane, panel, VECTOR, taps, depth, images * area, 0,
-                                         0, height, wide, lowest)  # fmt: skip
+                            while c < tall:
+                                height = (tall - c - 1) // ceil_div(tall - c, MOST_ROWS) + 1
+                                tap_tile(to + c * to_row, to_row, VECTOR, from_at + c * between, between, panel, VECTOR, taps, depth,
+                                         images * area, 0, 0, height, wide, lowest)  # fmt: skip
                                 c += height
         for p in range(0, 0 if by_pixels else outs, NR):
             for u in range(runs):
-                to = result + p * result_row + u // khs * channel_step + u % khs * line_step
+                c, k = (u % channels, u // channels) if merged else (u // khs, u % khs)
+                to = result + p * result_row + c * channel_step + k * line_step
                 transpose(to, result_row, sums + (p // NR * channels * places + u * run) * ROW, ROW, min(NR, outs - p), run, zero)

@@ -15,7 +15,7 @@ from .._dots import MOST_ROWS as DOT_ROWS
 from .._dots import TAPS_AT_ONCE, dot_tile
 from .._host import NV
 from .._memory import address, peek, poke, stack_buffer
-from .._pixels import settle_pixels
+from .._pixels import settle_rows
 from .._shares import share
 from .._simd import width
 from .._taps import MOST_ROWS, PAIR, tap_tile
@@ -81,11 +81,10 @@ def _chain(taps, depth, weight_plane, plane):
 def _edge_tile(c, c_row, weight, weight_row, pixels, taps, depth, steps, bias, extra, rows, cols, floor, lowest):
     """`tap_tile` where the last register is not filled; `lowest` is a floor that changes nothing."""
     edge = edge_rows()
-    for r in range(rows if bias == 0 else 0):
-        settle_pixels(edge + r * ROW, 1, c + r * c_row, 0, cols, 0, lowest)
+    if bias == 0:
+        settle_rows(edge, ROW, 1, c, c_row, 0, rows, cols, 0, lowest)
     tap_tile(edge, ROW, VECTOR, weight, weight_row, pixels, VECTOR, taps, depth, steps, bias, 0, rows, cols, lowest)
-    for r in range(rows):
-        settle_pixels(c + r * c_row, 1, edge + r * ROW, 0, cols, extra + r * c_row if extra != 0 else 0 * r, floor)
+    settle_rows(c, c_row, 1, edge, ROW, 0, rows, cols, extra, floor)
 
 
 @subroutine
@@ -110,8 +109,7 @@ def _last_pixels(c, c_row, weight, weight_row, columns, steps, bias, extra, rows
     for r in range(0, rows, DOT_ROWS):
         height = min(DOT_ROWS, rows - r)
         dot_tile(c + r * c_row, c_row, weight + r * weight_row, weight_row, 0, columns, 0, columns, count, 1, steps, height, floor)
-    for r in range(rows):
-        settle_pixels(c + r * c_row, 1, c + r * c_row, 0, count, extra + r * c_row if extra != 0 else 0 * r, floor)
+    settle_rows(c, c_row, 1, c, c_row, 0, rows, count, extra, floor)
 
 
 @subroutine
@@ -160,9 +158,10 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     direct = images_most == 1 or stacked  # results go where they belong
     direct = direct and phases[0] * phases[1] == 1 and (cols_most == OW or rows_most == 1)
     together = phases[1] if phases[1] <= 2 else 1  # phases whose results are put side by side
-    if alike:  # a block may stay in the innermost cache
-        near = NEAR_BYTES // max(1, IG * (OW + gap) * item) - (KH - 1) * dilation[0]
-        rows_most = even_parts(grid_h, min(rows_most, near if near >= 4 * (KH - 1) * dilation[0] else rows_most))
+    if alike or (images_most == 1 and phases[0] * phases[1] > 1):  # a block may stay in the innermost cache, or for all phases
+        line = IG * (OW + gap if alike else copies * cols_most) * item
+        near = (NEAR_BYTES if alike else PIXEL_BYTES) // max(1, line) - (KH - 1) * span
+        rows_most = even_parts(grid_h, min(rows_most, near if near >= 4 * (KH - 1) * span else rows_most))
         area = rows_most * cols_most
     sum_row = ceil_div(images_most * area, NR) * NR * item
 
@@ -176,6 +175,9 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
     in_place = direct and KH * KW == 1 and moves[0] * moves[1] == 1 and pad[0] + pad[1] == 0
     in_place = in_place and W == OW and H >= OH and rows_most * OW % lanes == 0 and OH * OW % lanes == 0 and cols_most == OW
     channels_most = IG if in_place else even_parts(IG, PIXEL_BYTES // (copies * copy))
+    # Of a kernel in several parts, which depend on the number of workers, sums keep the order of channels, rows and columns.
+    khs_most = khs_most if kws_most == KW else 1
+    channels_most = channels_most if khs_most * kws_most == KH * KW else 1
 
     # The last pixels of a single small image, which is a block for any number of workers.
     few = area % lanes
@@ -278,13 +280,14 @@ def _convolve(team, out, source, weight, bias_at, extra_at, floor, stride, pad, 
                             r += height
         for r in range(0 if direct else outs):
             for n in range(images):
-                for i in range(min(rows, ceil_div(OH - phase_h, phases[0]) - top)):
-                    from_at = sums + r * sum_row + ((n * rows + i) if stacked else i * images + n) * cols * item
-                    shift = out_shift + r * out_row + n * out_image + i * phases[0] * OW * item
-                    beside = extra_at + shift if extra_at != 0 else 0 * r
-                    other = from_at + outs_most * sum_row if together > 1 else 0 * r
-                    reach = min(cols * together, ceil_div(OW - left * phases[1] - phase_w, phases[1] // together))
-                    settle_pixels(address(out) + shift, phases[1] // together, from_at, other, reach, beside, floor)
+                from_at = sums + r * sum_row + n * (rows if stacked else 1) * cols * item
+                shift = out_shift + r * out_row + n * out_image
+                beside = extra_at + shift if extra_at != 0 else 0 * r
+                other = from_at + outs_most * sum_row if together > 1 else 0 * r
+                down = min(rows, ceil_div(OH - phase_h, phases[0]) - top)
+                across = min(cols * together, ceil_div(OW - left * phases[1] - phase_w, phases[1] // together))
+                settle_rows(address(out) + shift, phases[0] * OW * item, phases[1] // together, from_at,
+                            (1 if stacked else images) * cols * item, other, down, across, beside, floor)  # fmt: skip
 
 
 @by_hand

@@ -50,6 +50,8 @@ GEOMETRIES = [
     square(5, 7, 6, 9, 1, stride=2),
     square(2, 3, 12, 4, 5, pad=2),
     square(1, 3, 20, 10, 7, 2, 3),
+    square(3, 3, 20, 40, 7, 2, 3),  # so few channels that columns of the kernel share a tile of its gradient
+    Geometry(1, 2, 70, 9, 33, (600, 3), pad=(300, 1)),
     square(1, 2, 1, 3, 1),
     square(1, 2, 1, 3, 3, pad=1),
     square(1, 2, 4, 3, 3, pad=5),  # some windows lie outside the image altogether
