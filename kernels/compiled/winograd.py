@@ -37,6 +37,7 @@ MOST_CHANNELS = PIXEL_BYTES // (PLACES * ROW)  # that are transformed at a time
 
 # The gradient of the weight: tiles at a time, and panels of channels of either image whose products are summed up meanwhile.
 TILES, PANELS = 64, 2
+LEAST_CHANNELS = 4  # of the image that are one worker's: fewer leave most of a tile of sums empty
 PLANE = TILES * ROW + GAP  # of a panel
 
 pixel_tiles = stack_buffer(PIXEL_BYTES + PLACES * GAP)
@@ -188,10 +189,11 @@ def winograd_conv2d_weight_grad(team, dweight, dy, x, pad_h, pad_w):
     cols_most = even_parts(TW, TILES)
     rows_most = even_parts(TH, TILES // cols_most)
     images_most = TILES // (rows_most * cols_most) if rows_most == TH and cols_most == TW else 1
-    outs_most = even_parts(ceil_div(O, NR), PANELS) * NR
+    shares = min(parts, I // LEAST_CHANNELS)
+    outs_most = even_parts(ceil_div(O, NR), PANELS if shares == parts else 1) * NR
     blocks_o, blocks_c = ceil_div(O, outs_most), ceil_div(I, PANELS * NR)
-    if blocks_o * blocks_c % parts != 0 and I // parts >= 4:
-        blocks_c = ceil_div(blocks_c, parts) * parts
+    if shares > 1 and blocks_o * blocks_c % parts != 0:
+        blocks_c = ceil_div(blocks_c, shares) * shares
     channels_most = even_parts(I, ceil_div(I, max(1, blocks_c)))
     blocks_c = ceil_div(I, channels_most)
     panel_sums = channels_most * ROW

@@ -80,7 +80,7 @@ def test_the_gradient_of_the_weight_is_that_of_the_convolution_for_any_number_of
         twin = np.empty(weight.shape)
         KERNELS["winograd_conv2d_weight_grad"].twin(twin, dy.astype(np.float64), x.astype(np.float64), *pads)
         np.testing.assert_allclose(twin, wanted, rtol=1e-10, atol=1e-10)
-        for parts in (2, 3, 5):
+        for parts in (2, 3, 5, 16):
             again = compute("winograd_conv2d_weight_grad", np.full(weight.shape, np.nan, item), [dy, x], pads, parts)
             assert got.tobytes() == again.tobytes(), f"{shape} in {parts} parts"
 
