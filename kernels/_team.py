@@ -176,19 +176,21 @@ def _checked(count: Any, name: str) -> int:
     return int(count)
 
 
+@cache
 def _from_environment() -> int | None:
+    """What `FASTNN_NUM_THREADS` says, looked at when it is first asked for: nonsense is no reason not to be imported."""
     text = os.environ.get("FASTNN_NUM_THREADS", "").strip()
     if not text:
         return None
-    return _checked(int(text) if text.isdecimal() else text, "FASTNN_NUM_THREADS")
+    return _checked(int(text) if text.isdecimal() and len(text) < 10 else text, "FASTNN_NUM_THREADS")
 
 
-_process_limit = _from_environment()
+_process_limit: int | None = None
 
 
 def get_num_threads() -> int:
     """How many threads large work is spread over: `threads(n)`, else `set_num_threads`, else `FASTNN_NUM_THREADS`, else all cores."""
-    return _limit.threads or _process_limit or min(_host.cores(), MOST_THREADS)
+    return _limit.threads or _process_limit or _from_environment() or min(_host.cores(), MOST_THREADS)
 
 
 def set_num_threads(count: int) -> None:

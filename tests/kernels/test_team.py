@@ -75,10 +75,10 @@ def test_counts_that_make_no_sense_are_refused(wrong):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("3", "3"), (" 2 ", "2"), ("²", "FASTNN_NUM_THREADS must be a whole number"), ("none", "FASTNN_NUM_THREADS must be a whole number")],
+    [("3", "3"), (" 2 ", "2"), *[(wrong, "fastnn: FASTNN_NUM_THREADS must be a whole number") for wrong in ("²", "none", "0", "9" * 5000)]],
 )
-def test_the_environment_sets_the_number(value, expected):
-    code = "from fastnn import kernels; print(kernels.get_num_threads())"
+def test_the_environment_sets_the_number_and_is_looked_at_when_there_is_work(value, expected):
+    code = "from fastnn import cli, kernels; assert cli.main(['info']) == 2 or print(kernels.get_num_threads()) is None"
     environment = {**os.environ, "FASTNN_NUM_THREADS": value}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert expected in done.stdout + done.stderr
