@@ -27,6 +27,8 @@ def block_of_worker(part, parts, M, N, NR, reading):
 
     An item of an operand takes as long to read, and to pack, as `reading` multiplications.
     """
+    if parts == 1:
+        return 0, M, 0, N
     strips = strips_of_rows(parts, M, N, NR, reading)
     strip = ((part + 1) * strips - 1) // parts
     first, stop = parts * strip // strips, parts * (strip + 1) // strips

@@ -46,7 +46,10 @@ def pack_crosswise(typingctx: Any, target: Any, target_row: Any, source: Any, so
 
 @intrinsic
 def pack_lengthwise(typingctx: Any, target: Any, target_row: Any, source: Any, source_row: Any, count: Any, depth: Any, like: Any) -> Any:
-    """target[k, j] = source[k, j] for j < count <= W, the items along j lying side by side; strides in bytes, whole registers stored."""
+    """target[k, j] = source[k, j] for j < count <= W, the items along j lying side by side; strides in bytes.
+
+    Whole registers are stored, but of the last row: what lies behind it is another's.
+    """
     item = LLVM_ITEMS[like]
     lanes = register(item)[1].count
 
@@ -54,9 +57,16 @@ def pack_lengthwise(typingctx: Any, target: Any, target_row: Any, source: Any, s
         target, target_row, source, source_row, count, depth = values[:6]
         mover = Mover(b, item)
         mask = lanes_below(b, count, lanes)
-        with cgutils.for_range(b, depth, intp=I64) as loop:
-            row = mover.load(b.add(source, b.mul(loop.index, source_row)), mask)
-            mover.store(row, b.add(target, b.mul(loop.index, target_row)), None)
+        last = b.sub(depth, I64(1))
+
+        def copy(k: ir.Value, stored: ir.Value | None) -> None:
+            row = mover.load(b.add(source, b.mul(k, source_row)), mask)
+            mover.store(row, b.add(target, b.mul(k, target_row)), stored)
+
+        with cgutils.for_range(b, last, intp=I64) as loop:
+            copy(loop.index, None)
+        with b.if_then(b.icmp_signed(">=", last, I64(0))):
+            copy(last, mask)
         return context.get_dummy_value()
 
     return signature(types.none, *[types.int64] * 6, like), emit

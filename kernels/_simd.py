@@ -265,6 +265,11 @@ def prefetch(b: ir.IRBuilder, pointer: ir.Value, write: bool = False, level: int
     llvm_call(b, "llvm.prefetch.p0", ir.VoidType(), [line, I32(int(write)), I32(4 - level), I32(1)])
 
 
+def unknown(b: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """The value, of which LLVM is not told where it comes from, so that it is computed where it stands."""
+    return b.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], side_effect=False)
+
+
 class Mover:
     """Items of one type, a register of them at a time, to and from addresses."""
 

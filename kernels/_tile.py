@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from . import _host
 from ._host import NV, PANELS, tile_rows
 from ._peak import CHAINS
-from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefetch, register, splat, where
+from ._simd import I64, LLVM_ITEMS, Mover, V, constant, fma, lanes_below, prefetch, register, splat, unknown, where
 
 GROUP = PANELS // 2  # panels of B that are copied together, since memory is read faster in longer pieces
 LINE = 64  # bytes of a cache line
@@ -141,7 +141,7 @@ class _Tile(Mover):
         b.position_at_end(body)
         with b.if_then(b.icmp_signed("==", b.and_(k, I64(BEAT - 1)), I64(0))):
             self._on_beat(operands, b.ashr(k, I64(BEAT.bit_length() - 1)))
-        sums = self._step([b.add(a_at, offset) for offset in offsets], b_at, masks, totals)
+        sums = self._step(self._lefts(operands, a_at, offsets), b_at, masks, totals)
         advanced = [b.sub(k, I64(1)), b.add(a_at, operands["a_col"]), b.add(b_at, operands["b_row"])]
         zeros = [constant(self.vector, 0.0)] * len(totals)
         for phi, before, after in zip(counters + totals, starts + zeros, advanced + sums, strict=True):
@@ -150,6 +150,20 @@ class _Tile(Mover):
         b.branch(head)
         b.position_at_end(done)
         return totals
+
+    def _lefts(self, operands: dict[str, ir.Value], a_at: ir.Value, offsets: list[ir.Value]) -> list[ir.Value]:
+        """The addresses of a step's items of A.
+
+        Where the sums leave registers free, LLVM would compute the next step's addresses from the last one of this step, and each step
+        would wait for it.
+        """
+        b = self.b
+        if self.vectors > 1:
+            return [b.add(a_at, offset) for offset in offsets]
+        places = [a_at]
+        while len(places) < self.rows - 1:
+            places.append(unknown(b, b.add(places[-1], operands["a_row"])))
+        return [*places, b.add(a_at, offsets[-1])]
 
     def _on_beat(self, operands: dict[str, ir.Value], left: ir.Value) -> None:
         """Copy a part of the panels that come next, and ask for a row of C: all at once, misses would hold up the sums."""
