@@ -165,6 +165,7 @@ def _forget_team() -> None:
     global _team
     _team = None
     _host.cores.cache_clear()
+    _default.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forget_team)
@@ -177,20 +178,23 @@ def _checked(count: Any, name: str) -> int:
 
 
 @cache
-def _from_environment() -> int | None:
-    """What `FASTNN_NUM_THREADS` says, looked at when it is first asked for: nonsense is no reason not to be imported."""
+def _default() -> int:
+    """What the environment says, or as many threads as there are cores."""
     text = os.environ.get("FASTNN_NUM_THREADS", "").strip()
-    if not text:
-        return None
-    return _checked(int(text) if text.isdecimal() and len(text) < 10 else text, "FASTNN_NUM_THREADS")
+    if text:
+        return _checked(int(text) if text.isdecimal() and len(text) < 10 else text, "FASTNN_NUM_THREADS")
+    return min(_host.cores(), MOST_THREADS)
 
 
 _process_limit: int | None = None
 
 
 def get_num_threads() -> int:
-    """How many threads large work is spread over: `threads(n)`, else `set_num_threads`, else `FASTNN_NUM_THREADS`, else all cores."""
-    return _limit.threads or _process_limit or _from_environment() or min(_host.cores(), MOST_THREADS)
+    """How many threads large work is spread over: `threads(n)`, else `set_num_threads`, else `FASTNN_NUM_THREADS`, else all cores.
+
+    Raises ArgumentError if the environment names no such number.
+    """
+    return _limit.threads or _process_limit or _default()
 
 
 def set_num_threads(count: int) -> None:

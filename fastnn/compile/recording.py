@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import CO_VARARGS
+from types import FrameType
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import DTypeError
+from ..errors import DTypeError, StateError
 from ..kernels import Instruction
 from ..nn import Module
 from ..tensor import Array, Tensor, mode
@@ -47,6 +50,7 @@ class Recording:
     state: list[Array] = field(default_factory=list)
     guards: list[tuple[Array, Callable[[Array], None]]] = field(default_factory=list)
     constants: Constants = field(default_factory=Constants, repr=False)
+    _begun: FrameType | None = field(default=None, repr=False)  # whose calls, and those of what it calls, are noted
     _roots: dict[int, tuple[Instruction, Roots, Roots]] = field(default_factory=dict, repr=False)
     _extents: dict[int, tuple[Instruction, list[Range], list[Range]]] = field(default_factory=dict, repr=False)
 
@@ -60,7 +64,12 @@ class Recording:
         return Placeholder(data, self)
 
     def append(self, kernel: str, *operands: Any) -> None:
-        """Note a kernel call instead of making it."""
+        """Note a kernel call instead of making it. Raises StateError if it is no part of the program: see `_come_between`."""
+        if line := _come_between(self._begun):
+            raise StateError(
+                f"{kernel} at {line}: a signal handler or finaliser has come between while a program is being recorded, "
+                "of which its operations would become a part; let it note what is to be done, and do that later"
+            )
         self.instructions.append(Instruction(kernel, tuple(map(plain, operands))))
 
     def guard(self, array: Array, check: Callable[[Array], None], data_only: bool = False) -> None:
@@ -147,13 +156,33 @@ def _changed(instruction: Instruction, change: Callable[[Array], Array]) -> Inst
 @contextmanager
 def recording(state: Sequence[Array] = ()) -> Iterator[Recording]:
     """Note all kernel calls of this thread in the body of a `with` statement instead of making them."""
-    result = Recording(state=list(state))
+    result = Recording(state=list(state), _begun=sys._getframe(2))  # behind the context manager
     before = mode.run, mode.guard, mode.tensor
     mode.run, mode.guard, mode.tensor = result.append, result.guard, result.tensor
     try:
         yield result
     finally:
         mode.run, mode.guard, mode.tensor = before
+        result._begun = None
+
+
+def _come_between(begun: FrameType | None) -> str:
+    """The line of a signal handler or finaliser that has interrupted what the frame `begun` does, and is running; else an empty string.
+
+    A handler is called with the frame that it interrupts, out of which it is called.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while begun is not None and frame is not None and frame is not begun:
+        code, back = frame.f_code, frame.f_back
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS)]
+        if code.co_name == "__del__" or (back is not None and _is_among(back, map(frame.f_locals.get, names))):
+            return f"{code.co_filename}:{frame.f_lineno}"
+        frame = back
+    return ""
+
+
+def _is_among(frame: FrameType, arguments: Iterable[Any]) -> bool:
+    return any(x is frame or (type(x) is tuple and any(y is frame for y in x)) for x in arguments)
 
 
 def recorded(model: Module, record: Callable[[], Recording]) -> Recording:

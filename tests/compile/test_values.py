@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import signal
+import sys
 import warnings
 
 import numpy as np
@@ -370,3 +372,52 @@ def test_what_a_recorded_call_has_kept_has_no_values():
         compiled(lambda net, x: net.first(x) + model.last)(X, LABELS)
     np.testing.assert_allclose(fastnn.compile_inference(model)(X), model(X).numpy(), rtol=1e-10)
     assert model.last.numpy().shape == (40, CLASSES)
+
+
+class Interrupted(nn.Module):
+    """relu(x), in the middle of which something else comes."""
+
+    def __init__(self, comes):
+        super().__init__()
+        self.comes = comes
+
+    def forward(self, x):
+        y = F.relu(x)
+        self.comes()
+        return y
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs a signal to spare")
+@pytest.mark.parametrize("handler", [lambda number, frame: F.exp(fastnn.tensor(1.0)), lambda *_: run("exp", np.ones(3), np.ones(3))])
+def test_operations_of_a_signal_handler_become_no_part_of_a_program(handler):
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        model = Interrupted(lambda: signal.raise_signal(signal.SIGUSR1))
+        with pytest.raises(StateError, match=r"exp at .*test_values.py:[0-9]+: a signal handler or finaliser has come between"):
+            fastnn.compile_inference(model)(np.ones((2, 3), np.float32))
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+        assert (fastnn.compile_inference(model)(np.ones((2, 3), np.float32)) == 1).all()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_operations_of_a_finaliser_become_no_part_of_a_program(monkeypatch):
+    class Dying:
+        def __del__(self):
+            run("exp", np.ones(3), np.ones(3))
+
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    step = fastnn.compile_inference(Interrupted(Dying))
+    assert (step(np.ones((2, 3), np.float32)) == 1).all()
+    assert [type(what.exc_value) for what in said] == [StateError]
+
+
+def test_a_program_may_be_recorded_in_a_signal_handler():
+    found = []
+
+    def handler(number, frame):
+        found.append(fastnn.compile_inference(nn.ReLU())(np.ones((2, 3), np.float32)))
+
+    handler(signal.SIGINT, sys._getframe())
+    assert (found[0] == 1).all()

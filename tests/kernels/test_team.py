@@ -80,7 +80,7 @@ def test_counts_that_make_no_sense_are_refused(wrong):
 def test_the_environment_sets_the_number_and_is_looked_at_when_there_is_work(value, expected):
     code = "from fastnn import cli, kernels; assert cli.main(['info']) == 2 or print(kernels.get_num_threads()) is None"
     environment = {**os.environ, "FASTNN_NUM_THREADS": value}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert expected in done.stdout + done.stderr
 
 
