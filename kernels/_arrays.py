@@ -16,12 +16,13 @@ from ._errors import ArgumentError, DTypeError, ShapeError
 from ._mailbox import ALWAYS, IF_OFTEN
 from ._overlap import overlaps_itself
 from ._registry import KERNELS, Kernel, as_record
-from ._replay import IF_AWAKE, Replay
+from ._replay import BRIEF, IF_AWAKE, Replay
 from ._signature import KINDS, check_array
 from .reference.matmul import EPILOGUES, OF_TWO
 
 SHARED_BYTES = 1 << 20  # operands of fewer bytes are worked through sooner than another thread has joined in
 ROW_BYTES = 1 << 18  # the same for structured kernels
+BRIEF_BYTES = SHARED_BYTES // 4  # of products and elementwise kernels: the same where no Python is needed to call the others
 WAKING_BYTES = 1 << 24  # from here on, work repays waking threads that are asleep
 PRODUCTS = 16  # how many multiplications there may be for each byte of a product's result until they take longer than reading does
 CONVOLVED_BYTES = 1 << 20  # of convolutions, which do more with each byte, the same as WAKING_BYTES
@@ -32,7 +33,7 @@ def share(kernel: Kernel, operands: tuple[Any, ...], large: int) -> None:
     signature = kernel.signature
     record = as_record(signature.encode(operands))
     waking = IF_OFTEN if large == IF_AWAKE else ALWAYS
-    _team.launch(kernel.entry(signature.dtypes(operands)), record, _team.get_num_threads() if large else 1, waking)
+    _team.launch(kernel.entry(signature.dtypes(operands)), record, 1 if large in (0, BRIEF) else _team.get_num_threads(), waking)
 
 
 def run(name: str, *operands: Any) -> None:
@@ -45,18 +46,19 @@ def run(name: str, *operands: Any) -> None:
 
 
 def is_large(name: str, operands: tuple[Any, ...]) -> int:
-    """Whether a call is worth more than one thread: 0, 1, or `IF_AWAKE`."""
-    shared, waking = ROW_BYTES, WAKING_BYTES
+    """Whether a call is worth more than one thread: 0, 1, `IF_AWAKE`, or `BRIEF`."""
+    brief, shared, waking = ROW_BYTES, ROW_BYTES, WAKING_BYTES
     if name == "gemm":
         c, _, a, b = operands[:4]
-        size, shared = max(c.nbytes + a.nbytes + b.nbytes, c.nbytes * a.shape[2] // PRODUCTS), SHARED_BYTES
+        size = max(c.nbytes + a.nbytes + b.nbytes, c.nbytes * a.shape[2] // PRODUCTS)
+        brief, shared = BRIEF_BYTES, SHARED_BYTES
     else:
         size = sum([a.nbytes for a in operands if isinstance(a, np.ndarray)])
         if KERNELS[name].signature.nested:
-            shared = SHARED_BYTES
+            brief, shared = BRIEF_BYTES, SHARED_BYTES
         elif KERNELS[name].family in ("convolution", "winograd"):
             waking = CONVOLVED_BYTES
-    return 1 if size >= waking else IF_AWAKE if size >= shared else 0
+    return 1 if size >= waking else IF_AWAKE if size >= shared else BRIEF if size >= brief else 0
 
 
 def function(name: str) -> Callable[..., None]:

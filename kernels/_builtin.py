@@ -16,8 +16,10 @@ import numpy as np
 
 from . import _cache
 from ._locks import compiling
+from ._team import HERE_MAILBOX, HERE_THREADS, OWNER, here
 
-ENTRY, RECORD, CELL, COUNT, YES, NO, COUNTED = range(7)  # the words of a control block; the last says whether answers are counted
+# The words of a control block; the last ones say whether answers are counted, where `_team.here` is, and which function tells the thread.
+ENTRY, RECORD, CELL, COUNT, YES, NO, COUNTED, WHOSE, IDENT = range(9)
 METH_FASTCALL = 0x80
 SYMBOL = "fastnn_builtin"
 IMMORTAL_SINCE = (3, 12)  # where True and False are no longer counted
@@ -36,7 +38,9 @@ def possible() -> bool:
 
 def builtin(entry: int, record: int, cell: int, count: int) -> tuple[Callable[..., bool], np.ndarray[Any, Any]]:
     """A function of `count` arguments that says True if a plan fitted them and the kernel has run; and its control block."""
-    block = np.array([entry, record, cell, count, id(True), id(False), sys.version_info < IMMORTAL_SINCE], np.int64)
+    ident = ctypes.cast(ctypes.pythonapi.PyThread_get_thread_ident, ctypes.c_void_p).value
+    counted = sys.version_info < IMMORTAL_SINCE
+    block = np.array([entry, record, cell, count, id(True), id(False), counted, ctypes.addressof(here), ident], np.int64)
     new = ctypes.pythonapi.PyCFunction_NewEx
     new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     return new(ctypes.addressof(_method()), block, None), block
@@ -60,7 +64,7 @@ def _module() -> Any:
     """`PyObject *fastnn_builtin(PyObject *self, PyObject *const *args, Py_ssize_t count)`."""
     from llvmlite import ir
 
-    from ._replay import DATA, HEAD
+    from ._replay import DATA, HEAD, MAILBOX, THREADS
 
     word, nothing = ir.IntType(64), ir.VoidType()
     module = ir.Module(SYMBOL)
@@ -72,10 +76,19 @@ def _module() -> Any:
         return b.inttoptr(address, type.as_pointer())
 
     block = b.load(at(b.add(this, word(HEAD + DATA))))
-    entry, record, cell, wanted, yes, no, counted = (b.load(at(b.add(block, word(8 * i)))) for i in range(COUNTED + 1))
+
+    def item(address: ir.Value, index: int) -> ir.Value:
+        return b.load(at(b.add(address, word(8 * index))))
+
+    entry, record, cell, wanted, yes, no, counted, whose, ident = (item(block, i) for i in range(IDENT + 1))
     answer = b.alloca(word)
     b.store(no, answer)
     with b.if_then(b.icmp_signed("==", count, wanted)):
+        owner = item(whose, OWNER)
+        mine = b.icmp_signed("==", owner, b.call(at(ident, ir.FunctionType(word, [])), []))
+        alone = b.zext(b.icmp_signed("!=", owner, word(0)), word)  # where somebody else's threads are known; else Python is asked
+        b.store(b.select(mine, item(whose, HERE_THREADS), alone), at(b.add(cell, word(8 * THREADS))))
+        b.store(item(whose, HERE_MAILBOX), at(b.add(cell, word(8 * MAILBOX))))
         b.call(at(entry, ir.FunctionType(nothing, [word] * 3)), [record, items, cell])
         with b.if_then(b.icmp_signed("==", b.load(at(cell)), word(1))):
             b.store(yes, answer)

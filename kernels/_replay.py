@@ -21,7 +21,7 @@ from ._mailbox import ALWAYS, IF_OFTEN
 from ._overlap import lie_alike, same_items
 from ._registry import Kernel, as_record
 from ._signature import Ints
-from ._team import at_hand, get_num_threads, launch
+from ._team import get_num_threads, launch, mailbox_for
 
 # Where the fields of an array stand, in bytes behind the header that all Python objects have; a plan's flags and masks.
 DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 0, 8, 16, 24, 40, 48
@@ -42,8 +42,10 @@ RECORD_AT = PAIRS_AT + 3 * MOST_PAIRS
 MOST_WORDS = 160
 PLAN = RECORD_AT + MOST_WORDS
 IF_AWAKE = 2  # work that is shared among threads that are awake, and does not repay waking them
-# The words of a cell: what a call has come to; how many threads large work is for, and the mailbox of their team; the record.
-OUTCOME, THREADS, MAILBOX, CELL = range(4)
+BRIEF = 3  # the same, where Python that looks for threads would take as long
+# The words of a cell: what a call has come to; how many threads large work is for (0 if that is not known), and the mailbox of their team;
+# whether the interpreter's lock is held, so that only brief work may be done; the record.
+OUTCOME, THREADS, MAILBOX, HELD, CELL = range(5)
 INTO_RECORD = 8 * CELL  # bytes
 PLANS = 16  # how many patterns of one function are known at a time
 SELDOM = 16  # of unknown calls one is learned, once as many patterns are known: to learn takes longer than to check
@@ -105,6 +107,7 @@ class Replay:
     def __init__(self) -> None:
         self.short: Callable[..., bool] = _not_yet
         self._short_block, self._short_cell = np.zeros(0, np.int64), np.zeros(CELL + MOST_WORDS, np.int64)
+        self._short_cell[HELD] = 1
         self._table = np.zeros((PLANS, PLAN), np.int64)
         self._known: _Known | None = None
         self._learned = self._missed = 0
@@ -121,7 +124,7 @@ class Replay:
             cell = _new_cell()
         address, words, record = cell
         words[THREADS] = threads = get_num_threads()
-        words[MAILBOX] = at_hand(threads)
+        words[MAILBOX] = mailbox_for(threads)
         replay(plans, id(operands) + ITEMS, address)
         outcome: int = words[OUTCOME]
         if outcome > 1:
@@ -146,7 +149,7 @@ class Replay:
         operands
             What the function was called with.
         large
-            Whether the work is shared among threads: 0, 1, or `IF_AWAKE`.
+            Whether the work is shared among threads: 0, 1, `IF_AWAKE`, or `BRIEF`.
         given, origins
             What the kernel gets, if not that: arrays, the first of which begin where the operands with the numbers `origins` do; numbers.
         apart
@@ -169,7 +172,7 @@ class Replay:
             table[p] = plan
             record = as_record(REPLAY.signature.encode((table,)))
             entries, kept = (list(self._known.entries), list(self._known.kept)) if self._known else ([None] * PLANS, [None] * (PLANS + 1))
-            entries[p] = entry, IF_OFTEN if large == IF_AWAKE else ALWAYS
+            entries[p] = entry, IF_OFTEN if large in (IF_AWAKE, BRIEF) else ALWAYS
             kept[p] = [x for x in operands if not isinstance(x, np.ndarray)]  # so that no other object gets the address of a number
             kept[PLANS] = (table, record)
             self._table, self._learned = table, self._learned + 1

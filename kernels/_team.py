@@ -9,6 +9,7 @@ has them woken for what comes next. Long work is begun while they wake up; who c
 code (compiled/team.py); here, threads are started.
 """
 
+import ctypes
 import os
 import threading
 import time
@@ -60,8 +61,6 @@ LAUNCH, SERVE = Kernel("launch", "team", _launch), Kernel("serve", "team", _serv
 @cache
 def _python() -> Any:
     """Python's own library, called without the GIL: its locks are what workers sleep at."""
-    import ctypes
-
     library = ctypes.CDLL(None, handle=ctypes.pythonapi._handle)
     library.PyThread_allocate_lock.restype = ctypes.c_void_p
     library.PyThread_acquire_lock.argtypes = ctypes.c_void_p, ctypes.c_int
@@ -73,8 +72,6 @@ class Team:
     """`size` workers, the caller among them; the other threads start when there is work for them."""
 
     def __init__(self) -> None:
-        import ctypes
-
         self.size = 1
         self.mailbox = np.zeros(WORDS, np.int64)
         self.address: int = self.mailbox.ctypes.data
@@ -142,8 +139,6 @@ class Team:
 
         Returns whether it was shared.
         """
-        import ctypes
-
         call = as_record([self.address, WORDS, entry, record, alone or record, parts, pieces, waking, 0, 0])
         call[8] = ctypes.addressof(call) + 72
         self._launch(call, 0, 1)
@@ -156,6 +151,11 @@ class _Limit(threading.local):
 
 
 _limit = _Limit()
+
+# What compiled code that is called without a look at the above knows: a thread, how many threads its work is spread over, and the mailbox
+# of their team; no owner if none is known.
+OWNER, HERE_THREADS, HERE_MAILBOX = range(3)
+here = (ctypes.c_int64 * 3)()
 _team: Team | None = None
 _starting = lock()
 
@@ -166,6 +166,7 @@ def _forget_team() -> None:
     _team = None
     _host.cores.cache_clear()
     _default.cache_clear()
+    here[OWNER] = 0
 
 
 os.register_at_fork(after_in_child=_forget_team)
@@ -201,6 +202,7 @@ def set_num_threads(count: int) -> None:
     """Spread large work over `count` threads from now on, in every thread of this process. Raises ArgumentError."""
     global _process_limit
     _process_limit = _checked(count, "count")
+    here[OWNER] = 0
 
 
 @contextmanager
@@ -208,10 +210,12 @@ def threads(count: int) -> Iterator[None]:
     """Spread large work of this thread over `count` threads in the body of a `with` statement. Raises ArgumentError."""
     before = _limit.threads
     _limit.threads = _checked(count, "count")
+    here[OWNER] = 0
     try:
         yield
     finally:
         _limit.threads = before
+        here[OWNER] = 0
 
 
 def team(size: int) -> Team:
@@ -225,8 +229,6 @@ def team(size: int) -> Team:
 
 
 def _address(function: Any) -> int:
-    import ctypes
-
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
@@ -238,11 +240,13 @@ def launch(entry: Any, record: Any, parts: int, waking: int = ALWAYS, pieces: in
     if parts == 1:
         entry(record, 0, 1)
     else:
-        import ctypes
-
         team(parts).run(_address(entry), ctypes.addressof(record), parts, pieces * parts, waking)
 
 
-def at_hand(size: int) -> int:
-    """The address of the mailbox of the process's team; 0 if it has fewer than `size` workers."""
-    return _team.address if _team is not None and _team.size >= size else 0
+def mailbox_for(threads: int) -> int:
+    """The address of the mailbox of the process's team; 0 if it has fewer than `threads` workers. Compiled code finds it in `here` then."""
+    mailbox = _team.address if _team is not None and _team.size >= threads else 0
+    if not here[OWNER] and (mailbox or threads == 1):
+        here[HERE_THREADS], here[HERE_MAILBOX] = threads, mailbox
+        here[OWNER] = threading.get_ident()
+    return mailbox

@@ -8,14 +8,15 @@ from .._memory import peek, poke, words_at
 from .._replay import (
     ALIGNED,
     ARRAY,
+    BRIEF,
     DATA,
     DESCR,
     DIMS,
     ENTRY,
     FLAGS,
     HEADER,
+    HELD,
     HIGH,
-    IF_AWAKE,
     INT32,
     INTO_RECORD,
     LARGE,
@@ -47,8 +48,8 @@ def replay(team, plans):
     """Find the plan that fits the objects in a tuple, and run its kernel on their data.
 
     `team` holds two addresses: of the tuple's items, and of a cell. Its first word becomes 0 if no plan fits, 1 if the kernel has run,
-    2 + p if plan p fits, but its work is large, and there is no team at hand that has as many threads as the cell says; the record, which
-    the cell holds too, has been filled in then. Of no threads, large work is left alone.
+    2 + p if plan p fits, but its work is large and left to the caller: he holds the interpreter's lock, or the cell does not say how many
+    threads there are and where their team is. The record, which the cell holds too, has been filled in then.
     """
     items, cell = team
     word = np.int64(0)
@@ -98,10 +99,11 @@ def replay(team, plans):
             for j in range(plans[p, PATCHES]):
                 source = peek(items + 8 * plans[p, PATCHES_AT + 2 * j + 1], word)
                 poke(record + 8 * plans[p, PATCHES_AT + 2 * j], peek(source + header + DATA, word))
-            if large == 0 or threads == 1:
+            held = peek(cell + 8 * HELD, word) != 0 and large != BRIEF
+            if large == 0 or (threads == 1 and not held):
                 invoke(plans[p, ENTRY], record, 0, 1)
-            elif mailbox != 0:
-                waking = IF_OFTEN if large == IF_AWAKE else ALWAYS
+            elif mailbox != 0 and threads != 0 and not held:
+                waking = ALWAYS if large == 1 else IF_OFTEN
                 launched(words_at(mailbox, WORDS), plans[p, ENTRY], record, record, threads, PIECES * threads, waking)
             else:
                 poke(cell, 2 + p)

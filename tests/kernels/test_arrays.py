@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fastnn.kernels import _builtin, _replay
+from fastnn.kernels import _builtin, _replay, _team
 from fastnn.kernels._arrays import is_large
 
 from fastnn import kernels
@@ -360,6 +360,49 @@ def test_large_work_is_left_to_the_team():
     assert y.tolist() == [1, 2]
 
 
+@pytest.mark.skipif(not _builtin.possible(), reason="this interpreter has no lock")
+def test_brief_work_is_shared_without_python_once_its_threads_are_known():
+    def in_another_thread(work):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    def foreign():
+        y[:] = 0
+        found.append(replay.short(y, x))  # on that thread alone: how many it may have, nobody knows
+        found.append(y.tolist())
+
+    replay, x, y = learned(large=_replay.BRIEF)
+    found = []
+    with kernels.threads(2):
+        assert replay.short(y, x) is False
+        assert y.tolist() == [0, 0]
+        assert replay((y, x))  # which may have started the threads
+        assert replay((y, x))
+        y[:] = 0
+        assert replay.short(y, x) is True
+        assert y.tolist() == [1, 2]
+        in_another_thread(foreign)
+        with kernels.threads(1):
+            assert replay.short(y, x) is False
+        assert replay.short(y, x) is False
+    assert replay.short(y, x) is False
+    assert found == [True, [1, 2]]
+
+
+def test_brief_work_is_spread_over_as_many_threads_as_are_asked_for():
+    replay, x, y = learned(large=_replay.BRIEF)
+    for count in (2, 1, 3, 2):
+        with kernels.threads(count):
+            for _ in range(3):
+                y[:] = 0
+                assert replay.short(y, x) or replay((y, x))
+                assert y.tolist() == [1, 2]
+            assert list(_team.here)[:2] == [threading.get_ident(), count]
+    assert _team.here[_team.OWNER] == 0
+
+
 def test_a_call_that_comes_before_another_one_is_launched_leaves_it_alone(monkeypatch):
     replay, x, y = learned(large=True)
     other, u, v = learned(large=True)
@@ -371,7 +414,7 @@ def test_a_call_that_comes_before_another_one_is_launched_leaves_it_alone(monkey
         launch(*arguments)
 
     monkeypatch.setattr(_replay, "launch", interrupted)
-    monkeypatch.setattr(_replay, "at_hand", lambda size: 0)  # as before the first large work
+    monkeypatch.setattr(_replay, "mailbox_for", lambda threads: 0)  # as before the first large work
     with kernels.threads(2):
         assert replay((y, x))
     assert y.tolist() == v.tolist() == [1, 2]
@@ -399,10 +442,12 @@ def product(M, K, N, dtype=np.float32):
 
 
 def test_products_are_shared_for_their_operations_or_for_their_bytes():
-    assert is_large("gemm", product(100, 100, 100)) == is_large("gemm", product(1, 300, 300)) == 0
+    assert is_large("gemm", product(100, 100, 100)) == is_large("gemm", product(1, 200, 200)) == 0
+    assert is_large("gemm", product(128, 128, 128)) == is_large("gemm", product(1, 300, 300)) == _replay.BRIEF
     assert is_large("gemm", product(256, 256, 256)) == is_large("gemm", product(1, 1000, 1000)) == _replay.IF_AWAKE
     assert is_large("gemm", product(512, 512, 512)) == is_large("gemm", product(1, 2100, 2100)) == 1
-    assert is_large("gemm", product(150, 150, 150)) < is_large("gemm", product(150, 150, 150, np.float64))
+    assert is_large("gemm", product(150, 150, 150)) == _replay.BRIEF
+    assert is_large("gemm", product(150, 150, 150, np.float64)) == _replay.IF_AWAKE
 
 
 def test_headers_are_readable_on_this_machine():
@@ -412,7 +457,8 @@ def test_headers_are_readable_on_this_machine():
 def test_structured_work_of_middling_size_is_shared_by_workers_who_are_awake():
     x = np.random.default_rng(0).standard_normal((128, 500)).astype(np.float32)
     assert is_large("softmax", (x, x)) == _replay.IF_AWAKE
-    assert is_large("exp", (x, x)) == is_large("softmax", (x[:50], x[:50])) == 0
+    assert is_large("exp", (x, x)) == _replay.BRIEF
+    assert is_large("exp", (x[:50], x[:50])) == is_large("softmax", (x[:50], x[:50])) == 0
     assert is_large("exp", (np.tile(x, (4, 1)),) * 2) == _replay.IF_AWAKE
     assert is_large("exp", (np.tile(x, (40, 1)),) * 2) == is_large("softmax", (np.tile(x, (40, 1)),) * 2) == 1
     assert is_large("conv2d", (np.tile(x, (4, 1)),) * 2) == 1
