@@ -27,7 +27,7 @@ FEW_TILES = 4  # so few tiles using a panel do not repay a copy
 PAGE = 4096
 FEW_ROWS = MR // 2  # tiles that are no higher may take several panels side by side
 ACROSS = tuple([panels_across(max(rows, 1)) for rows in range(FEW_ROWS + 1)])
-STEPS = 8  # along K of a block of A whose columns lie in one piece each: lines of so many stay in cache until all tiles have had their part
+STEPS = 32  # along K of a block of A whose columns lie in one piece each: their lines stay in cache until all tiles have had their part
 LEVEL_2 = _host.cache_bytes(2)
 
 block_of_a = stack_buffer(A_BLOCK_BYTES + SLACK)
