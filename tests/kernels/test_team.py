@@ -187,18 +187,10 @@ assert threading.stack_size() == 256 << 10
     assert done.returncode == 0, done.stderr
 
 
-INTERRUPTED = """
+INTERRUPTION = """
 import sys
-import numpy as np
-from fastnn import kernels
-from fastnn.kernels import Instruction, Program, _program, _team, divided_in_turn
-x = np.linspace(0, 1, 100_003, dtype=np.float32)
-y = np.empty_like(x)
-instructions = [Instruction("exp", (y, x))]
-program = Program(instructions, divided_in_turn(instructions, [False]))
-FILES = _team.__file__, _program.__file__
 
-def interrupted(place):
+def interrupted(place, watched):
     def at_each(frame, event, argument):
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode":
@@ -209,7 +201,21 @@ def interrupted(place):
         return at_each
 
     counted = [0]
-    return lambda frame, event, argument: at_each(frame, event, argument) if frame.f_code.co_filename in FILES else None
+    return lambda frame, event, argument: at_each(frame, event, argument) if watched(frame.f_code) else None
+"""
+
+INTERRUPTED = """
+import numpy as np
+from fastnn import kernels
+from fastnn.kernels import Instruction, Program, _program, _team, divided_in_turn
+x = np.linspace(0, 1, 100_003, dtype=np.float32)
+y = np.empty_like(x)
+instructions = [Instruction("exp", (y, x))]
+program = Program(instructions, divided_in_turn(instructions, [False]))
+FILES = _team.__file__, _program.__file__
+
+def watched(code):
+    return code.co_filename in FILES
 
 with kernels.threads(COUNT):
     program.run()
@@ -217,10 +223,10 @@ with kernels.threads(COUNT):
     place, stopped = 0, True
     while stopped:
         place, stopped = place + 1, False
-        sys.settrace(interrupted(0))
+        sys.settrace(interrupted(0, watched))
         program.run()  # from Python 3.12 on, opcodes are traced in code that an earlier call has asked for it, until an exception ends that
         y[:] = 0
-        sys.settrace(interrupted(place))
+        sys.settrace(interrupted(place, watched))
         try:
             program.run()
         except KeyboardInterrupt:
@@ -237,13 +243,13 @@ print("done")
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_ctrl_c_at_any_point_of_a_run_leaves_no_work_half_done(count):
-    code = INTERRUPTED.replace("COUNT", str(count))
+    code = INTERRUPTION + INTERRUPTED.replace("COUNT", str(count))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "done\n", done.stderr
 
 
 INTERRUPTED_START = """
-import sys, threading
+import threading
 import numpy as np
 from fastnn import kernels
 from fastnn.kernels import Instruction, Program, _mailbox, _team, divided_in_turn
@@ -251,22 +257,12 @@ x = np.linspace(0, 1, 10_003, dtype=np.float32)
 y = np.empty_like(x)
 instructions = [Instruction("exp", (y, x))]
 program = Program(instructions, divided_in_turn(instructions, [False]))
-grow, threads = _team.Team.grow.__code__, _team.Team._serve.__code__
+grow = _team.Team.grow.__code__
 program.run()
 expected = y.copy()
 
-def interrupted(place):
-    def at_each(frame, event, argument):
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        if event == "opcode":
-            counted[0] += 1
-            if counted[0] == place:
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return at_each
-
-    counted = [0]
-    return lambda frame, event, argument: at_each(frame, event, argument) if frame.f_code is grow else None
+def watched(code):
+    return code is grow
 
 def workers():
     return sum(thread.is_alive() and thread.name.startswith("fastnn-") for thread in threading.enumerate())
@@ -275,10 +271,10 @@ kernels.set_num_threads(3)
 place, before, stopped, idle = 0, workers(), True, _team.Team()
 while stopped:
     place += 1
-    sys.settrace(interrupted(0))
+    sys.settrace(interrupted(0, watched))
     idle.grow(1)  # from Python 3.12 on, opcodes are traced in code that an earlier call has asked for it, until an exception ends that
     _team._team, stopped = None, False
-    sys.settrace(interrupted(place))
+    sys.settrace(interrupted(place, watched))
     try:
         program.run()
     except KeyboardInterrupt:
@@ -301,7 +297,8 @@ print("done")
 
 
 def test_ctrl_c_at_any_point_while_threads_are_started_leaves_a_team_that_works():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED_START], capture_output=True, text=True, check=False, timeout=120)
+    code = INTERRUPTION + INTERRUPTED_START
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "done\n", done.stderr
 
 
